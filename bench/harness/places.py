@@ -1,0 +1,40 @@
+"""Where programs lie, and how the references and peers come to be there."""
+
+import os
+import subprocess
+import sys
+
+from .rows import Missing
+
+BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(BENCH)
+BUILD = os.environ.get("ENTRESOL_BENCH_BUILD", os.path.join(ROOT, "build", "bench"))
+PEERS = os.path.join(ROOT, "build", "peers")
+
+
+def build_references():
+    """Configures and builds the references; ninja finds nothing to do the second time."""
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                        "-DENTRESOL_BENCH=ON", "-DENTRESOL_TESTS=OFF"],
+                       check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", BUILD, "bench_references"], check=True, stdout=subprocess.DEVNULL)
+
+
+def reference(name):
+    path = os.path.join(BUILD, "bench", f"bench_{name}")
+    if not os.path.exists(path):
+        raise Missing(f"{name} has not been built")
+    return path
+
+
+def fetch_peers():
+    """Quick where they are there; a peer that cannot be had is missing in its rows."""
+    subprocess.run([os.path.join(BENCH, "peers.sh"), PEERS], stdout=sys.stderr, check=False)
+
+
+def peer(name):
+    path = os.path.join(PEERS, "bin", name)
+    if not os.path.exists(path):
+        raise Missing(f"{name} is not there (bench/peers.sh builds it)")
+    return path

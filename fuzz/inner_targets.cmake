@@ -1,0 +1,4 @@
+entresol_fuzzer(inner_ip SOURCE inner_ip_fuzz.cc DEPS entresol_layer_inner)
+entresol_fuzzer(inner_segment SOURCE inner_segment_fuzz.cc DEPS entresol_layer_inner)
+entresol_fuzzer(inner_coalesce SOURCE inner_coalesce_fuzz.cc DEPS entresol_layer_inner)
+entresol_fuzzer(inner_icmp SOURCE inner_icmp_fuzz.cc DEPS entresol_layer_inner)

@@ -1,0 +1,3 @@
+entresol_fuzzer(security_payload SOURCE security_payload_fuzz.cc DEPS entresol_security)
+entresol_fuzzer(security_record SOURCE security_record_fuzz.cc DEPS entresol_security)
+entresol_fuzzer(security_association SOURCE security_association_fuzz.cc DEPS entresol_security)

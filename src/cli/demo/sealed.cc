@@ -1,0 +1,100 @@
+// Is what is sent end to end really on no link, and not in the node's memory? A marker is sent, and looked for; that the
+// search would find it is shown where it must be found.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "base/bytes.h"
+#include "cli/demo/steps.h"
+#include "io/entropy.h"
+#include "io/files.h"
+#include "wire/name.h"
+
+namespace entresol::cli::demo {
+namespace {
+
+constexpr std::size_t kChunk = 1 << 20;
+
+bool file_has(const std::string& path, const std::string& marker) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream all;
+  all << in.rdbuf();
+  return all.str().find(marker) != std::string::npos;
+}
+
+// Reads all that can be read of a process's memory.
+bool memory_has(pid_t pid, const std::string& marker) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  const int memory = open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
+  if (memory < 0) return false;
+  bool found = false;
+  std::string line, buffer;
+  while (!found && std::getline(maps, line)) {
+    unsigned long begin = 0, end = 0;
+    char rights[8] = "";
+    if (std::sscanf(line.c_str(), "%lx-%lx %7s", &begin, &end, rights) != 3 || rights[0] != 'r') continue;
+    // Chunks overlap, so that a marker across a border is seen.
+    for (unsigned long at = begin; !found && at < end; at += kChunk - marker.size()) {
+      buffer.resize(std::min<unsigned long>(kChunk, end - at));
+      const ssize_t n = pread(memory, buffer.data(), buffer.size(), static_cast<off_t>(at));
+      if (n <= 0) break;
+      found = std::string_view(buffer.data(), static_cast<std::size_t>(n)).find(marker) != std::string::npos;
+      if (end - at <= kChunk) break;
+    }
+  }
+  close(memory);
+  return found;
+}
+
+// The process itself, not the `ip netns exec` in front of it (which has become it).
+std::string capture_file(const std::string& link) { return "capture-" + link + ".pcap"; }
+
+void start_capture(Scene& scene, const std::string& who, const std::string& link) {
+  scene.others["capture-" + link] =
+      scene.start(who, {"tcpdump", "-Z", "root", "-U", "-s", "0", "-i", link, "-w", scene.file(capture_file(link))}, "tcpdump-" + link + ".log");
+}
+
+bool capture_runs(const Scene& scene, const std::string& link) {
+  return file_has(scene.file("tcpdump-" + link + ".log"), "listening on");
+}
+
+}  // namespace
+
+Seen show_sealed(Scene& scene, bool leak) {
+  io::SystemRandom random;
+  const std::string marker = base::to_hex(random.bytes<16>());  // 32 octets
+  const std::pair<std::string, std::string> links[] = {{"alice", "ent0"}, {"node", "to-alice"}, {"node", "to-bob"}};
+  for (const auto& [who, link] : links) start_capture(scene, who, link);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (const auto& [who, link] : links)
+    while (!capture_runs(scene, link) && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+
+  // As an echo's content, 50 times: what ping sends comes back, so both directions carry it.
+  scene.in("alice", {"ping", "-n", "-q", "-c", "50", "-i", "0.005", "-s", "56", "-p", marker, scene.names["bob"]});
+  base::Bytes raw;
+  base::from_hex(marker, raw);
+  std::string pattern(raw.begin(), raw.end());
+  pattern += pattern;  // the pattern repeats: 32 octets of it
+  if (leak) scene.in("alice", {"ping", "-n", "-q", "-c", "3", "-i", "0.05", "-s", "56", "-p", marker, "10.71.1.1"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  for (const auto& [who, link] : links) scene.others.erase("capture-" + link);
+
+  const bool on_tun = file_has(scene.file(capture_file("ent0")), pattern);
+  const bool on_first = file_has(scene.file(capture_file("to-alice")), pattern);
+  const bool on_second = file_has(scene.file(capture_file("to-bob")), pattern);
+  const auto name = wire::name_from_text(scene.names["alice"]);
+  const std::string name_octets(name->octets.begin(), name->octets.end());
+  const bool search_works = memory_has(scene.node.pid(), name_octets);
+  const bool in_memory = memory_has(scene.node.pid(), pattern);
+  if (!on_tun) return {false, "the capture of alice's own TUN device does not show the marker: the test is broken", ""};
+  if (!search_works) return {false, "the node's memory cannot be searched", ""};
+  if (on_first || on_second) return {false, "the marker is readable on the link " + std::string(on_first ? "alice - node" : "node - bob"), ""};
+  if (in_memory) return {false, "the marker is in the node's memory", ""};
+  return {true, "a 32-octet marker, sent 50 times and echoed: on alice's TUN device, on no link, not in the node's memory", ""};
+}
+
+}  // namespace entresol::cli::demo

@@ -1,0 +1,29 @@
+// The demo's steps, as functions; steps.cc puts them in order.
+#pragma once
+
+#include "cli/demo/step.h"
+
+namespace entresol::cli::demo {
+
+// setup.cc
+Seen show_keys(Scene& scene);
+Seen show_attach(Scene& scene);
+
+// traffic.cc
+void start_servers(Scene& scene);  // bob's web and iperf3 servers
+void stop_server(Scene& scene, const std::string& which);
+Seen show_ping(Scene& scene, const std::string& who);
+Seen show_curl(Scene& scene, const std::string& who);
+Seen show_iperf(Scene& scene, const std::string& who);
+Seen show_errors(Scene& scene);
+Seen show_rotation(Scene& scene, bool rotate);
+Seen show_killed(Scene& scene, bool kill);
+
+// sealed.cc
+Seen show_sealed(Scene& scene, bool leak);
+
+// guest.cc
+Seen show_guest(Scene& scene);
+void start_guest(Scene& scene, bool right_key);
+
+}  // namespace entresol::cli::demo

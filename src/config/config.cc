@@ -1,0 +1,154 @@
+#include "config/config.h"
+
+#include <filesystem>
+
+#include "base/error_codes.h"
+#include "config/yaml.h"
+#include "io/files.h"
+
+namespace entresol::config {
+namespace {
+
+namespace code = base::code;
+
+constexpr std::size_t kMaxFile = 1 << 20;
+
+base::Endpoint endpoint(YamlMap& map, std::string_view key, const std::string& text) {
+  auto parsed = io::parse_endpoint(text);
+  if (parsed) return *parsed;
+  map.fail(code::kConfigBadValue, key, parsed.error().message);
+  return {};
+}
+
+void read_common(YamlMap& map, Common& out, const std::string& file) {
+  out.control = beside(file, map.text("control", "entresol.sock"));
+  if (map.has("metrics")) out.metrics = endpoint(map, "metrics", map.text("metrics", ""));
+  map.map("log", [&](YamlMap& log) {
+    out.log_level = static_cast<LogLevel>(
+        log.choice("level", {"error", "warning", "info", "debug"}, 2));
+    out.log_json = log.choice("format", {"text", "json"}, 0) == 1;
+  });
+  const std::string key_log = map.text("key_log", "");
+  if (!key_log.empty()) out.key_log = beside(file, key_log);
+  out.underlay_mtu = static_cast<std::uint16_t>(map.number("underlay_mtu", 1500, 576, 65535));
+  map.map("udp", [&](YamlMap& udp) {
+    out.gro = udp.boolean("gro", true);
+    out.gso = udp.boolean("gso", true);
+  });
+}
+
+void read_identity(YamlMap& map, LayerIdentity& out, const std::string& file) {
+  out.label = map.text("label", "edge");
+  out.root = beside(file, map.required_text("root"));
+  out.identity = beside(file, map.required_text("identity"));
+  out.certificate = beside(file, map.required_text("certificate"));
+  out.suite = map.choice("suite", {"aes-256-gcm", "chacha20-poly1305"}, 0) == 0
+                  ? crypto::AeadSuite::kAes256Gcm
+                  : crypto::AeadSuite::kChaCha20Poly1305;
+  for (const std::string& path : map.texts("directory")) out.directory.push_back(beside(file, path));
+}
+
+void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
+  read_identity(map, out, file);
+  map.map("tun", [&](YamlMap& tun) {
+    out.tun = tun.text("name", "ent0");
+    out.tun_checksum = tun.boolean("checksum", true);
+    out.tun_tso = tun.boolean("tso", true);
+    out.tun_uso = tun.boolean("uso", true);
+  });
+  if (out.tun.empty()) out.tun = "ent0";
+  if (out.tun.size() > 15) map.fail(code::kConfigBadValue, "tun", "an interface name has at most 15 characters");
+  const std::string pool = map.text("ipv4_pool", "");
+  if (!pool.empty()) {
+    auto prefix = io::parse_prefix(pool);
+    if (!prefix || !io::is_v4(prefix->address)) {
+      map.fail(code::kConfigBadValue, "ipv4_pool",
+               prefix ? "'" + pool + "' is not an IPv4 prefix" : prefix.error().message);
+    } else {
+      out.ipv4_pool = *prefix;
+    }
+  }
+  map.each(
+      "nodes",
+      [&](YamlMap& node) {
+        HostLayer::Node entry;
+        entry.endpoint = endpoint(node, "endpoint", node.required_text("endpoint"));
+        entry.member = beside(file, node.required_text("member"));
+        out.nodes.push_back(std::move(entry));
+      },
+      true);
+}
+
+void read_node_layer(YamlMap& map, NodeLayer& out, const std::string& file) {
+  read_identity(map, out, file);
+  map.each("guests", [&](YamlMap& guest) {
+    NodeLayer::Guest entry;
+    entry.grant = beside(file, guest.required_text("grant"));
+    const std::string psk = guest.text("preshared_key", "");
+    if (!psk.empty()) entry.preshared_key = beside(file, psk);
+    entry.mtu = static_cast<std::uint16_t>(guest.number("mtu", 1420, 1280, 65535));
+    out.guests.push_back(std::move(entry));
+  });
+}
+
+template <typename Value, typename Parse>
+base::Result<Value> load(const std::string& file, Parse parse) {
+  auto text = io::read_text_file(file, kMaxFile);
+  if (!text) return tl::unexpected(text.error());
+  return parse(*text, file);
+}
+
+}  // namespace
+
+std::string beside(const std::string& file, const std::string& path) {
+  if (path.empty()) return path;
+  const std::filesystem::path target(path);
+  if (target.is_absolute()) return path;
+  return (std::filesystem::path(file).parent_path() / target).lexically_normal().string();
+}
+
+base::Result<Host> parse_host(std::string_view yaml, const std::string& file) {
+  auto root = parse_yaml(yaml, file);
+  if (!root) return tl::unexpected(root.error());
+  YamlContext context{file, std::nullopt};
+  YamlMap map(context, *root, "");
+  Host out;
+  read_common(map, out, file);
+  out.port = static_cast<std::uint16_t>(map.number("port", 0, 0, 65535));
+  map.each(
+      "layers",
+      [&](YamlMap& layer) { read_host_layer(layer, out.layers.emplace_back(), file); }, true);
+  map.finish();
+  if (context.error) return tl::unexpected(*context.error);
+  return out;
+}
+
+base::Result<Node> parse_node(std::string_view yaml, const std::string& file) {
+  auto root = parse_yaml(yaml, file);
+  if (!root) return tl::unexpected(root.error());
+  YamlContext context{file, std::nullopt};
+  YamlMap map(context, *root, "");
+  Node out;
+  read_common(map, out, file);
+  out.listen = endpoint(map, "listen", map.text("listen", ":" + std::to_string(kDefaultPort)));
+  map.each(
+      "layers",
+      [&](YamlMap& layer) { read_node_layer(layer, out.layers.emplace_back(), file); }, true);
+  map.finish();
+  if (context.error) return tl::unexpected(*context.error);
+  return out;
+}
+
+base::Result<Host> load_host(const std::string& file) {
+  return load<Host>(file, [](const std::string& text, const std::string& name) {
+    return parse_host(text, name);
+  });
+}
+
+base::Result<Node> load_node(const std::string& file) {
+  return load<Node>(file, [](const std::string& text, const std::string& name) {
+    return parse_node(text, name);
+  });
+}
+
+}  // namespace entresol::config

@@ -1,0 +1,21 @@
+// The host role: joins layers through its nodes and gives applications a TUN device for each.
+#pragma once
+
+#include <memory>
+
+#include "config/config.h"
+#include "host/applications.h"
+#include "runtime/runtime.h"
+
+namespace entresol::host {
+
+// A host ready to run. The devices go with it, whatever ends it.
+struct Host {
+  std::unique_ptr<runtime::Runtime> runtime;
+  std::unique_ptr<TunApplications> applications;
+};
+
+// Errors: configuration's, files', kNoTun, kNoPermission, kRouteOverlap, kUnderlayTooSmall.
+base::Result<Host> start(const config::Host& config);
+
+}  // namespace entresol::host

@@ -1,0 +1,567 @@
+// Where a packet goes, top to bottom:
+//
+//   collect      bursts become packets of a batch
+//   open         link security: keys by receiver index, replay window, decryption in place
+//   from_guests  a guest's bare IP packet becomes the layer's packet (Local)
+//   parse        extension header, layer, ECN of the outer packet
+//   decide       decision cache; what it does not know goes to the Decider, once a batch
+//   act          TTL, size, delivery here (Local) or an egress link
+//   errors       what the senders of refused packets are told (report.cc)
+//   queue        by egress link and class, before any counter is taken
+//   seal         one run of records per egress link, equal sizes side by side for segmentation offload
+#include "layer/forwarding/pipeline.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace entresol::layer::forwarding {
+namespace {
+
+using base::DropReason;
+
+constexpr std::uint8_t kEcnMask = 3;
+constexpr std::uint8_t kCongestionExperienced = 3;
+constexpr std::uint8_t kFirstPriorityDscp = 40;  // CS5
+constexpr std::size_t kWireGuardIndexOffset = 4;
+constexpr std::size_t kMaxSegments = 64;     // of one GSO call
+constexpr std::size_t kMaxBurst = 65000;     // octets of one GSO call
+constexpr std::size_t kSealRoom = 64;        // what a record may be longer than the datagram it came in
+
+}  // namespace
+
+Pipeline::Pipeline(const PipelineConfig& config, Tables& tables, Decider& decider, Local& local)
+    : config_(config),
+      tables_(tables),
+      decider_(decider),
+      local_(local),
+      cache_(config.cache_entries, config.seed),
+      arena_(new std::uint8_t[kBatchBytes + 65536 + (kBatch + 32) * kSealRoom]) {}
+
+Pipeline::~Pipeline() = default;
+
+// ---- collect -----------------------------------------------------------------------------------------------------
+
+std::uint32_t Pipeline::collect(const InBurst& burst, std::uint32_t at) {
+  if (count_ == 0 && collected_bytes_ == 0) begin();
+  const std::uint32_t segment = burst.segment == 0 ? burst.length : burst.segment;
+  while (at < burst.length && count_ < kBatch && collected_bytes_ < kBatchBytes) {
+    Packet& packet = packets_[count_];
+    packet = Packet{};
+    packet.data = burst.data + at;
+    packet.length = std::min(segment, burst.length - at);
+    packet.traffic_class = burst.traffic_class;
+    from_[count_] = &burst;
+    ++count_;
+    collected_bytes_ += packet.length;
+    at += packet.length;
+  }
+  return at;
+}
+
+void Pipeline::begin() {
+  ++batch_number_;
+  arena_used_ = 0;
+  outs_ = 0;
+  actives_ = 0;
+  errors_ = 0;
+}
+
+void Pipeline::run(base::TimePoint now) {
+  counters_.received += count_;
+  open();
+  from_guests(now);
+  parse();
+  decide();
+  act(now);
+  report_errors(now);
+  queue();
+  seal();
+  count_ = 0;
+  collected_bytes_ = 0;
+}
+
+std::span<const OutBurst> Pipeline::originate(std::span<const base::MutableBytes> packets,
+                                              base::TimePoint now) {
+  begin();
+  count_ = 0;
+  for (base::MutableBytes bytes : packets.first(std::min(packets.size(), kBatch))) {
+    Packet& packet = packets_[count_];
+    packet = Packet{};
+    packet.data = bytes.data();
+    packet.length = static_cast<std::uint32_t>(bytes.size());
+    packet.ingress = kSelf;
+    from_[count_] = nullptr;
+    ++count_;
+  }
+  parse();
+  decide();
+  act(now);
+  report_errors(now);
+  queue();
+  seal();
+  count_ = 0;
+  return {out_.data(), outs_};
+}
+
+std::span<const OutBurst> Pipeline::keepalive(LinkId link) {
+  static std::uint8_t nothing = 0;
+  const base::MutableBytes empty(&nothing, 0);
+  return to_guest(link, std::span(&empty, 1));
+}
+
+std::span<const OutBurst> Pipeline::to_guest(LinkId link,
+                                             std::span<const base::MutableBytes> packets) {
+  begin();
+  count_ = 0;
+  for (base::MutableBytes bytes : packets.first(std::min(packets.size(), kBatch))) {
+    Packet& packet = packets_[count_++];
+    packet = Packet{};
+    packet.data = bytes.data();
+    packet.length = static_cast<std::uint32_t>(bytes.size());
+    packet.egress = link;
+  }
+  queue();
+  seal();
+  count_ = 0;
+  return {out_.data(), outs_};
+}
+
+// ---- open --------------------------------------------------------------------------------------------------------
+
+void Pipeline::open() {
+  // Keys of the whole batch are asked for before the first is used: with many links each is a cache miss.
+  const security::ReceiveLane* asked = nullptr;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Packet& packet = packets_[i];
+    if (packet.length < wire::kRecordMinimum || packet.data[0] != 0x14) continue;
+    const wire::WireId id{base::load_be32(packet.data + wire::kRecordWireIdOffset)};
+    ReceiveKeys* keys = tables_.receive.find(id.index());
+    if (keys == nullptr || keys->first.get() == asked) continue;
+    asked = keys->first.get();
+    asked->key.aead.prefetch();
+  }
+  for (std::size_t i = 0; i < count_; ++i) open_one(packets_[i]);
+}
+
+void Pipeline::open_one(Packet& packet) {
+  const base::ByteView datagram(packet.data, packet.length);
+  const auto type = wire::datagram_type(datagram);
+  if (!type) return drop(packet, DropReason::record_type_unknown);
+  const InBurst& burst = *from_[static_cast<std::size_t>(&packet - packets_.data())];
+  const bool native = *type == wire::DatagramType::native_record;
+  if (!native && *type != wire::DatagramType::wireguard_transport) {
+    ++counters_.control_seen;
+    packet.done = true;
+    if (control_.size() >= config_.max_control)
+      return drop(packet, DropReason::handshake_queue_full);
+    control_.push_back({base::Bytes(datagram.begin(), datagram.end()), burst.path, false});
+    return;
+  }
+  std::uint32_t index = 0;
+  std::uint8_t lane_number = 0;
+  if (native) {
+    wire::RecordView record;
+    if (DropReason reason = wire::RecordView::parse(datagram, record); reason != DropReason::none)
+      return drop(packet, reason);
+    index = record.id().index();
+    lane_number = record.id().lane();
+  } else {
+    if (packet.length < security::kWireGuardRecordHeader + security::kRecordTag)
+      return drop(packet, DropReason::record_truncated);
+    index = base::load_le32(packet.data + kWireGuardIndexOffset);
+  }
+  ReceiveKeys* keys = tables_.receive.find(index);
+  if (keys == nullptr || (keys->protocol == security::Protocol::kNative) != native) {
+    if (native && control_.size() < config_.max_control)
+      control_.push_back({base::Bytes(datagram.begin(), datagram.end()), burst.path, true});
+    return drop(packet, DropReason::record_index_unknown);
+  }
+  security::ReceiveLane* lane = ReceiveTable::lane(*keys, lane_number);
+  std::size_t plain = 0;
+  const DropReason reason =
+      native ? security::open_native_record(*lane, packet.data, packet.length, plain)
+             : security::open_wireguard_record(*lane, packet.data, packet.length, plain);
+  if (reason != DropReason::none) [[unlikely]] return drop(packet, reason);
+
+  packet.data += native ? security::kNativeRecordHeader : security::kWireGuardRecordHeader;
+  packet.length = static_cast<std::uint32_t>(plain);
+  packet.ingress = keys->link;
+  note_received(packet, tables_.links[keys->link], index, plain);
+}
+
+void Pipeline::note_received(Packet& packet, Link& link, std::uint32_t index, std::size_t plain) {
+  const InBurst& burst = *from_[static_cast<std::size_t>(&packet - packets_.data())];
+  touch(link, packet.ingress);
+  security::Traffic& traffic = link.traffic;
+  traffic.local_index = index;
+  if (burst.path.remote != link.path.remote) [[unlikely]] traffic.from = burst.path;
+  ++link.rx_packets;
+  link.rx_bytes += plain;
+  if (plain == 0) {
+    ++traffic.received_empty;
+    packet.done = true;
+  } else {
+    ++traffic.received_data;
+  }
+}
+
+void Pipeline::touch(Link& link, LinkId id) {
+  if (link.touched) return;
+  link.touched = true;
+  link.traffic = security::Traffic{};
+  link.traffic.peer = link.peer;
+  touched_.push_back(id);
+}
+
+// ---- guests ------------------------------------------------------------------------------------------------------
+
+void Pipeline::from_guests(base::TimePoint now) {
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    Packet& packet = packets_[i];
+    if (!packet.done && tables_.links[packet.ingress].kind == LinkKind::kGuest)
+      scratch_[n++] = &packet;
+  }
+  if (n == 0) return;
+  local_.from_guests(std::span<Packet* const>(scratch_.data(), n), now);
+  for (std::size_t i = 0; i < n; ++i)
+    if (scratch_[i]->done && scratch_[i]->drop != DropReason::none)
+      counters_.drops.add(scratch_[i]->drop);
+}
+
+// ---- parse -------------------------------------------------------------------------------------------------------
+
+void Pipeline::parse() {
+  for (std::size_t i = 0; i < count_; ++i) {
+    Packet& packet = packets_[i];
+    if (packet.done) continue;
+    wire::HeaderView view;
+    const DropReason reason =
+        wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view);
+    if (reason != DropReason::none) [[unlikely]] {
+      drop(packet, reason);
+      continue;
+    }
+    // RFC 6040 section 4.2: a mark on the outer packet goes to the inner one, which must be able to carry it.
+    if ((packet.traffic_class & kEcnMask) == kCongestionExperienced) [[unlikely]] {
+      std::uint8_t inner = view.traffic_class();
+      if ((inner & kEcnMask) == 0) {
+        drop(packet, DropReason::queue_full);
+        continue;
+      }
+      wire::set_traffic_class(packet.data, inner | kCongestionExperienced);
+    }
+    const Link& link = tables_.links[packet.ingress];
+    if (packet.ingress != kSelf && view.layer() != tables_.layers[link.layer].wire_id) [[unlikely]] {
+      drop(packet, DropReason::layer_unknown);
+      continue;
+    }
+    packet.hash = cache_.hash(DecisionKey::of(packet.data, packet.ingress));
+    cache_.prefetch(packet.hash);
+  }
+}
+
+// ---- decide ------------------------------------------------------------------------------------------------------
+
+void Pipeline::decide() {
+  std::size_t missed = 0;
+  const std::uint32_t epoch = tables_.links.epoch();
+  const std::uint32_t policy = decider_.generation();
+  for (std::size_t i = 0; i < count_; ++i) {
+    Packet& packet = packets_[i];
+    if (packet.done) continue;
+    const DecisionKey key = DecisionKey::of(packet.data, packet.ingress);
+    Decision* decision = cache_.find(key, packet.hash);
+    if (decision != nullptr && (decision->epoch != epoch || decision->policy != policy))
+      [[unlikely]] {
+      if (decision->policy != policy || !still_holds(*decision, packet.data, packet.ingress)) {
+        decision->epoch = 0;
+        decision = nullptr;
+      } else {
+        decision->epoch = epoch;
+        ++counters_.refreshed;
+      }
+    }
+    if (decision == nullptr) {
+      miss_packets_[missed++] = &packet;
+      continue;
+    }
+    hit(packet, *decision);
+  }
+  counters_.misses += missed;
+  if (missed > 0) decide_misses(missed, true);
+}
+
+void Pipeline::hit(Packet& packet, Decision& decision) {
+  ++counters_.hits;
+  ++decision.packets;
+  decision.last_used = batch_number_;
+  packet.egress = decision.egress;
+  if (decision.drop != DropReason::none) [[unlikely]] drop(packet, decision.drop);
+}
+
+// Of several packets of one flow the service is asked about the first; the others then find what was kept. With
+// `first_only` unset it is asked about all, for verdicts that are not kept.
+void Pipeline::decide_misses(std::size_t missed, bool first_only) {
+  std::array<std::uint16_t, 512> asked;  // position + 1 in misses_, by hash
+  asked.fill(0);
+  std::size_t n = 0, following = 0;
+  for (std::size_t i = 0; i < missed; ++i) {
+    Packet& packet = *miss_packets_[i];
+    std::uint16_t& same = asked[packet.hash % asked.size()];
+    if (first_only && same != 0 && same_flow(packet, *miss_packets_[same - 1u])) {
+      scratch_[following++] = &packet;
+      continue;
+    }
+    Miss& miss = misses_[n];
+    miss = Miss{};
+    wire::HeaderView::parse(base::ByteView(packet.data, packet.length), miss.view);
+    miss.ingress = packet.ingress;
+    miss.layer = layer_of(packet.ingress, miss.view.layer());
+    if (!source_is_here(miss)) {
+      drop(packet, DropReason::source_not_here);
+      continue;
+    }
+    miss_packets_[n++] = &packet;
+    same = static_cast<std::uint16_t>(n);
+  }
+  if (n == 0) return;
+  decider_.decide(std::span(misses_.data(), n));
+  for (std::size_t i = 0; i < n; ++i) keep_and_follow(*miss_packets_[i], misses_[i]);
+  std::size_t again = 0;
+  for (std::size_t i = 0; i < following; ++i) {
+    Packet& packet = *scratch_[i];
+    Decision* decision = cache_.find(DecisionKey::of(packet.data, packet.ingress), packet.hash);
+    if (decision == nullptr) {
+      miss_packets_[again++] = &packet;
+      continue;
+    }
+    --counters_.misses;
+    hit(packet, *decision);
+  }
+  if (again > 0) decide_misses(again, false);
+}
+
+bool Pipeline::same_flow(const Packet& a, const Packet& b) {
+  return a.hash == b.hash && DecisionKey::of(a.data, a.ingress) == DecisionKey::of(b.data, b.ingress);
+}
+
+void Pipeline::keep_and_follow(Packet& packet, const Miss& miss) {
+  Decision decision;
+  decision.drop = place_miss(miss, decision);
+  packet.egress = decision.egress;
+  if (miss.keep) {
+    const DecisionKey key = DecisionKey::of(packet.data, packet.ingress);
+    Decision* kept = cache_.find(key, packet.hash);  // asked twice in one batch
+    if (kept == nullptr) kept = cache_.insert(key, packet.hash);
+    decision.last_used = batch_number_;
+    decision.packets = kept->packets + 1;
+    *kept = decision;
+  }
+  if (decision.drop != DropReason::none) drop(packet, decision.drop);
+}
+
+// What this member sends itself may be of any of its layers; a link is of one.
+std::uint8_t Pipeline::layer_of(LinkId ingress, std::uint32_t wire_layer) const {
+  if (ingress != kSelf) return tables_.links[ingress].layer;
+  for (std::size_t k = 0; k < tables_.layers.size(); ++k)
+    if (tables_.layers[k].wire_id == wire_layer) return static_cast<std::uint8_t>(k);
+  return 0;
+}
+
+// A source name is accepted on the link where it is registered. A host takes what its node forwards: there the session
+// proves the name; its own it takes from nobody.
+bool Pipeline::source_is_here(const Miss& miss) const {
+  const LayerTable& layer = tables_.layers[miss.layer];
+  const wire::Name source = miss.view.source();
+  if (tables_.links[miss.ingress].any_source) return miss.ingress == kSelf || source != layer.own;
+  const Place* place = layer.names.find(source);
+  return place != nullptr && place->link == miss.ingress;
+}
+
+// Fills in where the miss's answer leads and what that rests on.
+DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
+  const LayerTable& layer = tables_.layers[miss.layer];
+  decision.epoch = tables_.links.epoch();
+  decision.policy = decider_.generation();
+  decision.ingress_generation = tables_.links[miss.ingress].generation;
+  decision.source_generation = layer.names.generation(miss.view.source());
+  decision.to = miss.to;
+  decision.destination_generation = layer.names.generation(miss.to);
+  if (miss.drop != DropReason::none) return miss.drop;
+  const Place* place = layer.names.find(miss.to);
+  if (place != nullptr) {
+    decision.egress = place->link;
+  } else if (layer.names.default_link != kSelf && miss.ingress != layer.names.default_link) {
+    decision.egress = layer.names.default_link;
+  } else {
+    return DropReason::no_route;
+  }
+  const Link& egress = tables_.links[decision.egress];
+  decision.egress_generation = egress.generation;
+  if (decision.egress != kSelf && egress.layer != miss.layer) return DropReason::no_route;
+  return DropReason::none;
+}
+
+// The epoch has moved since this was decided: look at each thing that it rests on.
+bool Pipeline::still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress) {
+  const Link& from = tables_.links[ingress];
+  if (from.generation != decision.ingress_generation) return false;
+  if (tables_.links[decision.egress].generation != decision.egress_generation) return false;
+  if (decision.drop != DropReason::none) return false;  // what was missing may have come
+  const std::uint32_t wire_layer = base::load_be32(packet + wire::offset::kLayer);
+  for (const LayerTable& layer : tables_.layers) {
+    if (layer.wire_id != wire_layer) continue;
+    return layer.names.generation(wire::load_name(packet + wire::offset::kSource)) ==
+               decision.source_generation &&
+           layer.names.generation(decision.to) == decision.destination_generation;
+  }
+  return false;
+}
+
+// ---- act ---------------------------------------------------------------------------------------------------------
+
+void Pipeline::act(base::TimePoint now) {
+  std::size_t here = 0, guests = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    Packet& packet = packets_[i];
+    if (packet.done) continue;
+    if (packet.egress == kSelf) {
+      scratch_[here++] = &packet;
+      continue;
+    }
+    const Link& egress = tables_.links[packet.egress];
+    if (!egress.send) [[unlikely]] {
+      drop(packet, DropReason::link_down);
+      continue;
+    }
+    if (config_.node && packet.ingress != kSelf) {
+      const std::uint8_t ttl = packet.data[wire::offset::kTtl];
+      if (ttl <= 1) [[unlikely]] {
+        drop(packet, DropReason::ttl_exceeded);
+        continue;
+      }
+      wire::set_ttl(packet.data, static_cast<std::uint8_t>(ttl - 1));
+    }
+    // A forwarding member reads options of no class yet: a critical one that is not end to end is not understood.
+    if (packet.data[wire::offset::kSummary] != 0) [[unlikely]] {
+      wire::HeaderView view;
+      wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view);
+      bool unknown = false;
+      for (wire::OptionView option : view.options())
+        unknown = unknown || (option.critical() && !option.end_to_end());
+      if (unknown) {
+        drop(packet, DropReason::option_critical_unknown);
+        continue;
+      }
+    }
+    if (egress.kind == LinkKind::kGuest) {
+      miss_packets_[guests++] = &packet;
+      continue;
+    }
+    if (packet.length > egress.max_packet) [[unlikely]] {
+      drop(packet, DropReason::too_big);
+      continue;
+    }
+    packet.traffic_class = packet.data[wire::offset::kTrafficClass];
+  }
+  if (here > 0) {
+    counters_.delivered += here;
+    local_.to_self(std::span<Packet* const>(scratch_.data(), here), now);
+    for (std::size_t i = 0; i < here; ++i) {
+      scratch_[i]->done = true;
+      if (scratch_[i]->drop != DropReason::none) counters_.drops.add(scratch_[i]->drop);
+    }
+  }
+  if (guests > 0) {
+    local_.to_guests(std::span<Packet* const>(miss_packets_.data(), guests), now);
+    for (std::size_t i = 0; i < guests; ++i) {
+      Packet& packet = *miss_packets_[i];
+      if (packet.done && packet.drop != DropReason::none) counters_.drops.add(packet.drop);
+    }
+  }
+}
+
+void Pipeline::drop(Packet& packet, DropReason reason) {
+  packet.done = true;
+  packet.drop = reason;
+  counters_.drops.add(reason);
+}
+
+// ---- queue -------------------------------------------------------------------------------------------------------
+
+// By egress link and class. Bounded by the batch; what has no keys is dropped here, before any counter is taken.
+void Pipeline::queue() {
+  if (queues_.size() < tables_.links.size()) queues_.resize(tables_.links.size());
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    Packet& packet = packets_[i];
+    if (packet.done) continue;
+    const Link& link = tables_.links[packet.egress];
+    if (!link.send) [[unlikely]] {
+      drop(packet, DropReason::link_down);
+      continue;
+    }
+    Queue& queue = queues_[packet.egress.value()];
+    if (queue.batch != batch_number_) {
+      queue.batch = batch_number_;
+      queue.head.fill(kEnd);
+      queue.tail.fill(kEnd);
+      active_[actives_++] = packet.egress;
+      link.send->key.aead.prefetch();
+    }
+    const std::size_t which = packet.traffic_class >> 2 >= kFirstPriorityDscp ? 0 : 1;
+    packet.next = kEnd;
+    if (queue.head[which] == kEnd) {
+      queue.head[which] = i;
+    } else {
+      packets_[queue.tail[which]].next = i;
+    }
+    queue.tail[which] = i;
+  }
+}
+
+// ---- seal --------------------------------------------------------------------------------------------------------
+
+void Pipeline::seal() {
+  for (std::size_t i = 0; i < actives_; ++i) seal_link(active_[i]);
+}
+
+void Pipeline::seal_link(LinkId id) {
+  Link& link = tables_.links[id];
+  touch(link, id);
+  const Queue& queue = queues_[id.value()];
+  OutBurst* burst = nullptr;
+  for (std::size_t which = 0; which < kClasses; ++which) {
+    for (std::uint32_t i = queue.head[which]; i != kEnd; i = packets_[i].next) {
+      Packet& packet = packets_[i];
+      std::uint8_t* out = arena_.get() + arena_used_;
+      const std::size_t size = security::seal_record(*link.send, packet.data, packet.length, out);
+      if (size == 0) [[unlikely]] {
+        drop(packet, DropReason::record_counter_exhausted);
+        continue;
+      }
+      arena_used_ += size;
+      ++link.tx_packets;
+      link.tx_bytes += packet.length;
+      ++counters_.forwarded;
+      if (packet.length == 0) {
+        ++link.traffic.sent_empty;
+      } else {
+        ++link.traffic.sent_data;
+      }
+      // One burst takes records of one size; a shorter one may be its last.
+      const bool joins = burst != nullptr && burst->traffic_class == packet.traffic_class &&
+                         size <= burst->segment && burst->length % burst->segment == 0 &&
+                         burst->length / burst->segment < kMaxSegments &&
+                         burst->length + size <= kMaxBurst;
+      if (!joins) {
+        burst = &out_[outs_++];
+        *burst = OutBurst{out, 0, static_cast<std::uint16_t>(size), packet.traffic_class, id};
+      }
+      burst->length += static_cast<std::uint32_t>(size);
+    }
+  }
+  link.traffic.send_counter = link.send->next;
+}
+
+}  // namespace entresol::layer::forwarding

@@ -1,0 +1,227 @@
+// The way of a packet through a member, over batches: open, parse, decide, act, queue, seal. pipeline.cc reads top to
+// bottom in this order; what the steps need from above (who decides, who lives here) is declared here.
+//
+// Pure: bursts and `now` in; bursts to send, control messages and reports out. One worker, not thread-safe. Per packet: no
+// allocation, no lock, no virtual call (one virtual call per batch where a batch has misses or local packets). The Decider
+// and the Local are called from within process() and originate() and must not call back into the pipeline.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/drop.h"
+#include "base/time.h"
+#include "layer/forwarding/decision_cache.h"
+#include "layer/forwarding/tables.h"
+#include "wire/control.h"
+
+namespace entresol::layer::forwarding {
+
+// What was received from one sender in one go: datagrams of `segment` octets, the last may be shorter.
+struct InBurst {
+  std::uint8_t* data = nullptr;  // writable; opened in place
+  std::uint32_t length = 0;
+  std::uint32_t segment = 0;
+  std::uint8_t traffic_class = 0;
+  security::Path path;
+};
+
+// What is to be sent to one receiver in one go.
+struct OutBurst {
+  const std::uint8_t* data = nullptr;
+  std::uint32_t length = 0;
+  std::uint16_t segment = 0;
+  std::uint8_t traffic_class = 0;
+  LinkId link;
+};
+
+// A packet on its way. `data` is the datagram until it is opened, then the plaintext: the layer's packet, or a guest's
+// bare IP packet.
+struct Packet {
+  std::uint8_t* data = nullptr;
+  std::uint32_t length = 0;
+  LinkId ingress;
+  LinkId egress;
+  std::uint32_t next = 0;        // in its egress link's queue
+  base::DropReason drop = base::DropReason::none;
+  std::uint8_t traffic_class = 0;  // of the outer packet, in and then out
+  bool done = false;               // consumed here: dropped, or taken by Local
+  Decision* decision = nullptr;
+  std::uint64_t hash = 0;
+};
+
+inline constexpr std::size_t kBatch = 256;
+
+// Packets that the cache does not know. Provided by service/.
+struct Miss {
+  wire::HeaderView view;
+  std::uint8_t layer = 0;
+  LinkId ingress;
+  base::DropReason drop = base::DropReason::none;  // out: why not
+  bool keep = false;                               // out
+  wire::Name to;                                   // out: the member to deliver to
+};
+class Decider {
+ public:
+  virtual ~Decider() = default;
+  virtual void decide(std::span<Miss> misses) = 0;
+  // Moves when decisions made before no longer hold (a policy, a service's version).
+  virtual std::uint32_t generation() const = 0;
+};
+
+// What lives at this member. Provided by layer/session and the roles. A packet that is consumed gets done = true, with a
+// drop reason if it was not delivered.
+class Local {
+ public:
+  virtual ~Local() = default;
+  // Bare IP packets of guests: each becomes the layer's packet (data and length replaced; the bytes stay valid until the
+  // batch is through), or is consumed.
+  virtual void from_guests(std::span<Packet* const> packets, base::TimePoint now) = 0;
+  // The layer's packets for guests: each becomes the bare IP packet, or is consumed.
+  virtual void to_guests(std::span<Packet* const> packets, base::TimePoint now) = 0;
+  // The layer's packets for this member itself: all are consumed.
+  virtual void to_self(std::span<Packet* const> packets, base::TimePoint now) = 0;
+};
+
+// A datagram for the handshakes, or one that no live key opens.
+struct ControlDatagram {
+  base::Bytes bytes;
+  security::Path path;
+  bool unknown_record = false;  // asks for a reset
+};
+
+struct PipelineConfig {
+  bool node = true;              // lowers the TTL of what it forwards
+  std::size_t cache_entries = 32768;
+  std::uint64_t seed = 0;        // random
+  std::size_t max_control = 256;  // datagrams kept for the control side per batch
+  std::uint32_t errors_per_second = 1000;  // control errors sent, all links together
+};
+
+struct PipelineCounters {
+  base::DropCounters drops;
+  std::uint64_t hits = 0, misses = 0, refreshed = 0;
+  std::uint64_t received = 0, forwarded = 0, delivered = 0, errors_sent = 0;
+  std::uint64_t control_seen = 0;
+};
+
+class Pipeline {
+ public:
+  // `tables`, `decider` and `local` outlive this.
+  Pipeline(const PipelineConfig& config, Tables& tables, Decider& decider, Local& local);
+  ~Pipeline();
+
+  // All datagrams of all bursts. What is to be sent is handed to `sink` whenever the arena is full and at the end:
+  // sink(span<const OutBurst>); the bursts' bytes are valid during the call.
+  template <typename Sink>
+  void process(std::span<const InBurst> bursts, base::TimePoint now, Sink&& sink) {
+    for (const InBurst& burst : bursts) {
+      std::uint32_t at = 0;
+      while (at < burst.length) {
+        at = collect(burst, at);
+        if (count_ == kBatch || collected_bytes_ >= kBatchBytes) {
+          run(now);
+          sink(std::span<const OutBurst>(out_.data(), outs_));
+        }
+      }
+    }
+    if (count_ > 0) {
+      run(now);
+      sink(std::span<const OutBurst>(out_.data(), outs_));
+    }
+  }
+
+  // The layer's packets that this member makes itself (its agent's, its control's). At most kBatch a call, and of at
+  // most kBatchBytes together. The packets are changed in place.
+  std::span<const OutBurst> originate(std::span<const base::MutableBytes> packets,
+                                      base::TimePoint now);
+  // An empty record on a link, to be sent at once.
+  std::span<const OutBurst> keepalive(LinkId link);
+  // Bare IP packets to a guest's link.
+  std::span<const OutBurst> to_guest(LinkId link, std::span<const base::MutableBytes> packets);
+
+  // Links with traffic since the last call; the control side reads and clears Link::traffic.
+  std::vector<LinkId>& touched() { return touched_; }
+  std::vector<ControlDatagram>& control() { return control_; }
+  const std::vector<ControlDatagram>& control() const { return control_; }
+  const PipelineCounters& counters() const { return counters_; }
+  PipelineCounters& counters() { return counters_; }
+  DecisionCache& cache() { return cache_; }
+
+  static constexpr std::size_t kBatchBytes = 256 * 1024;
+
+ private:
+  std::uint32_t collect(const InBurst& burst, std::uint32_t at);
+  void run(base::TimePoint now);
+  void begin();
+
+  void open();
+  void open_one(Packet& packet);
+  void from_guests(base::TimePoint now);
+  void parse();
+  void decide();
+  void hit(Packet& packet, Decision& decision);
+  void decide_misses(std::size_t missed, bool first_only);
+  static bool same_flow(const Packet& a, const Packet& b);
+  void keep_and_follow(Packet& packet, const Miss& miss);
+  std::uint8_t layer_of(LinkId ingress, std::uint32_t wire_layer) const;
+  bool source_is_here(const Miss& miss) const;
+  bool still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress);
+  base::DropReason place_miss(const Miss& miss, Decision& decision);
+  void act(base::TimePoint now);
+  void queue();
+  void seal();
+  void seal_link(LinkId id);
+
+  void drop(Packet& packet, base::DropReason reason);
+  void report_errors(base::TimePoint now);
+  bool may_send_error(base::TimePoint now);
+  void hand_over(Packet& error, base::TimePoint now);
+  void touch(Link& link, LinkId id);
+  void note_received(Packet& packet, Link& link, std::uint32_t index, std::size_t plain);
+
+  PipelineConfig config_;
+  Tables& tables_;
+  Decider& decider_;
+  Local& local_;
+  DecisionCache cache_;
+  PipelineCounters counters_;
+
+  // The batch.
+  std::array<Packet, kBatch + 32> packets_;  // and room for errors that it causes
+  std::array<const InBurst*, kBatch + 32> from_;
+  std::size_t count_ = 0;
+  std::size_t collected_bytes_ = 0;
+  std::uint32_t batch_number_ = 0;
+  std::array<Miss, kBatch + 32> misses_;
+  std::array<Packet*, kBatch + 32> miss_packets_;
+  std::array<Packet*, kBatch + 32> scratch_;
+
+  // Queues: per egress link a list for each class, in order of first use.
+  static constexpr std::uint32_t kEnd = ~0u;
+  static constexpr std::size_t kClasses = 2;  // DSCP CS5 and above first
+  struct Queue {
+    std::array<std::uint32_t, kClasses> head{kEnd, kEnd}, tail{kEnd, kEnd};
+    std::uint32_t batch = 0;
+  };
+  std::vector<Queue> queues_;  // by link
+  std::array<LinkId, kBatch + 32> active_;
+  std::size_t actives_ = 0;
+
+  std::unique_ptr<std::uint8_t[]> arena_;
+  std::size_t arena_used_ = 0;
+  std::array<OutBurst, kBatch + 32> out_;
+  std::size_t outs_ = 0;
+
+  std::vector<LinkId> touched_;
+  std::vector<ControlDatagram> control_;
+  std::array<std::array<std::uint8_t, 512>, 32> error_room_;
+  std::size_t errors_ = 0;
+  double error_tokens_ = 0;
+  base::TimePoint error_refill_{};
+};
+
+}  // namespace entresol::layer::forwarding

@@ -1,0 +1,139 @@
+// Packets that begin or end at this member: a guest's bare IP packets, and what is addressed to a name that lives here.
+#include <algorithm>
+
+#include "layer/inner/checksum.h"
+#include "layer/member/layer.h"
+#include "layer/member/member.h"
+
+namespace entresol::layer::member {
+namespace {
+
+using base::DropReason;
+using forwarding::Packet;
+
+void finish(Packet& packet, DropReason reason) {
+  packet.done = true;
+  packet.drop = reason;
+}
+
+bool own_source(const inner::IpPacket& ip, const inner::MemberAddresses& own) {
+  if (ip.version == 6) return ip.source == own.ipv6;
+  return std::equal(own.ipv4.begin(), own.ipv4.end(), ip.source.begin() + 12);
+}
+
+// A guest's system does not know of unfinished checksums.
+void complete_checksum(inner::InsidePacket& inside) {
+  std::uint16_t offset = 0;
+  if (inner::checksum_offset(inside.ip.protocol, offset))
+    inner::finish_checksum(inside.bytes, inside.ip.header_length, offset);
+}
+
+}  // namespace
+
+LayerIndex Member::layer_of(const wire::HeaderView& view) const {
+  for (std::size_t i = 0; i < tables_.layers.size(); ++i)
+    if (tables_.layers[i].wire_id == view.layer()) return static_cast<LayerIndex>(i);
+  return 0;
+}
+
+void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) {
+  for (Packet* packet : packets) {
+    const forwarding::Link& link = tables_.links[packet->ingress];
+    Layer& layer = *layers_[link.layer];
+    const GuestAddresses& guest = layer.guest_addresses[packet->ingress];
+    // WireGuard pads: the IP packet's own length counts.
+    std::uint32_t length = packet->length;
+    if (length >= 20 && packet->data[0] >> 4 == 4) length = base::load_be16(packet->data + 2);
+    if (length >= 40 && packet->data[0] >> 4 == 6) length = 40u + base::load_be16(packet->data + 4);
+    inner::IpPacket ip;
+    if (length > packet->length || inner::parse({packet->data, length}, ip) != DropReason::none) {
+      finish(*packet, DropReason::inside_malformed);
+      continue;
+    }
+    if (!own_source(ip, guest.addresses)) {
+      finish(*packet, DropReason::address_forged);
+      continue;
+    }
+    const std::size_t before = layer.agent.packets().size();
+    const DropReason reason =
+        layer.agent.outbound({packet->data, length}, ip, inner::Offload{}, link.name, now, unix_nanos_);
+    if (reason != DropReason::none || layer.agent.packets().size() == before) {
+      finish(*packet, reason);  // refused, or waiting for its session
+      continue;
+    }
+    const base::MutableBytes sealed = layer.agent.take_last();
+    packet->data = sealed.data();
+    packet->length = static_cast<std::uint32_t>(sealed.size());
+  }
+}
+
+void Member::to_guests(std::span<Packet* const> packets, base::TimePoint now) {
+  for (Packet* packet : packets) {
+    wire::HeaderView view;
+    wire::HeaderView::parse({packet->data, packet->length}, view);
+    const LayerIndex index = layer_of(view);
+    if (view.next_protocol() != wire::next_protocol::kSealed) {
+      consume(*packet, index, now);
+      continue;
+    }
+    Layer& layer = *layers_[index];
+    // The inner header is written back over the end of this one, which an error has to quote.
+    std::array<std::uint8_t, wire::kHeaderSize> header;
+    std::copy_n(packet->data, header.size(), header.begin());
+    inner::InsidePacket inside;
+    const DropReason reason = layer.agent.inbound(view, now, inside);
+    if (reason != DropReason::none || inside.bytes.empty()) {
+      finish(*packet, reason);
+      continue;
+    }
+    if (inside.bytes.size() > tables_.links[packet->egress].max_packet) {
+      std::copy(header.begin(), header.end(), packet->data);
+      finish(*packet, DropReason::too_big);
+      continue;
+    }
+    if (inside.unfinished) complete_checksum(inside);
+    packet->data = inside.bytes.data();
+    packet->length = static_cast<std::uint32_t>(inside.bytes.size());
+    packet->traffic_class = inside.ip.traffic_class;
+  }
+}
+
+void Member::to_self(std::span<Packet* const> packets, base::TimePoint now) {
+  for (Packet* packet : packets) {
+    wire::HeaderView view;
+    wire::HeaderView::parse({packet->data, packet->length}, view);
+    const LayerIndex index = layer_of(view);
+    if (view.next_protocol() != wire::next_protocol::kSealed) {
+      consume(*packet, index, now);
+      continue;
+    }
+    inner::InsidePacket inside;
+    const DropReason reason = layers_[index]->agent.inbound(view, now, inside);
+    finish(*packet, reason);
+    if (reason == DropReason::none && !inside.bytes.empty()) output_.deliver(index, inside);
+  }
+}
+
+// Handshakes and control messages for a name that lives here.
+void Member::consume(Packet& packet, LayerIndex index, base::TimePoint now) {
+  wire::HeaderView view;
+  wire::HeaderView::parse({packet.data, packet.length}, view);
+  Layer& layer = *layers_[index];
+  switch (view.next_protocol()) {
+    case wire::next_protocol::kControl:
+      return finish(packet, layer.agent.control(
+                                view, config_.node ? layer.membership.own().name : layer.attached_to,
+                                now));
+    case wire::next_protocol::kHandshake:
+      if (session_handshakes_.size() >= kMaxSessionHandshakes)
+        return finish(packet, DropReason::handshake_queue_full);
+      session_handshakes_.push_back({index, base::Bytes(packet.data, packet.data + packet.length)});
+      return finish(packet, DropReason::none);
+    case wire::next_protocol::kNothing:
+      return finish(packet, DropReason::none);
+    default:
+      return finish(packet, DropReason::header_reserved);
+  }
+}
+
+}  // namespace entresol::layer::member

@@ -1,0 +1,470 @@
+// Control: layers, links, handshakes, keys, timers. What becomes of packets that live here is in local.cc.
+#include "layer/member/member.h"
+
+#include <algorithm>
+
+#include "base/error_codes.h"
+#include "layer/member/layer.h"
+#include "security/lanes.h"
+
+namespace entresol::layer::member {
+namespace {
+
+using base::DropReason;
+using forwarding::kSelf;
+using forwarding::Link;
+using forwarding::LinkId;
+using forwarding::LinkKind;
+
+security::Config configure(const LayerSetup& setup, security::Protocol protocol,
+                           const crypto::SecretBytes<32>& link_reset_secret) {
+  security::Config config;
+  config.protocol = protocol;
+  config.purpose = security::Purpose::kLink;
+  config.suite = protocol == security::Protocol::kNative ? setup.suite
+                                                         : crypto::AeadSuite::kChaCha20Poly1305;
+  config.static_private = setup.identity.native_private;
+  config.layer_id = setup.trust.layer();
+  config.reset_secret = link_reset_secret;
+  config.timing = setup.timing;
+  return config;
+}
+
+session::AgentConfig agent_config(const LayerSetup& setup) {
+  session::AgentConfig config;
+  config.suite = setup.suite;
+  config.reset_secret = setup.reset_secret;
+  config.timing = setup.timing;
+  return config;
+}
+
+forwarding::PipelineConfig pipeline_config(const MemberConfig& config, base::RandomSource& random) {
+  forwarding::PipelineConfig out;
+  out.node = config.node;
+  out.cache_entries = config.cache_entries;
+  out.seed = std::uint64_t{random.u32()} << 32 | random.u32();
+  return out;
+}
+
+}  // namespace
+
+Member::Layer::Layer(LayerSetup setup, bool node, const crypto::SecretBytes<32>& link_reset_secret,
+                     base::RandomSource& random, security::IndexAllocator& indices)
+    : label(setup.label),
+      membership(setup.trust, setup.identity),
+      agent(membership, agent_config(setup), random) {
+  native.machine = std::make_unique<security::Associations>(
+      configure(setup, security::Protocol::kNative, link_reset_secret), membership.link_verifier(), random, indices);
+  if (node)
+    guests.machine = std::make_unique<security::Associations>(
+        configure(setup, security::Protocol::kWireGuard, link_reset_secret), nullptr, random, indices);
+}
+
+Member::Member(const MemberConfig& config, forwarding::Decider& decider, Output& output,
+               base::RandomSource& random)
+    : config_(config),
+      output_(output),
+      random_(random),
+      indices_(random),
+      pipeline_(pipeline_config(config, random), tables_, decider, *this) {}
+
+Member::~Member() = default;
+
+// ---- what an operator sets up ------------------------------------------------------------------------------------
+
+base::Result<LayerIndex> Member::add_layer(LayerSetup setup, base::UnixSeconds now) {
+  const std::uint32_t wire_id = wire::wire_layer(setup.trust.layer());
+  for (const auto& layer : tables_.layers)
+    if (layer.wire_id == wire_id)
+      return base::fail(base::code::kConfigBadValue,
+                        "layer '" + setup.label + "' is configured twice, or its id begins like another's");
+  base::Bytes chain = setup.certificate_chain;
+  const auto sequence = setup.sequence;
+  const auto lease_end = setup.lease_end;
+  const auto attachments = setup.attachments;
+  if (layers_.empty()) link_reset_secret_ = setup.reset_secret;
+  auto layer = std::make_unique<Layer>(std::move(setup), config_.node, link_reset_secret_, random_, indices_);
+  if (auto own = layer->membership.set_own(std::move(chain), sequence, lease_end, attachments, now);
+      !own)
+    return tl::unexpected(own.error());
+  if (config_.key_log) layer->agent.sessions().set_key_log(config_.key_log);
+  forwarding::LayerTable table;
+  table.wire_id = wire_id;
+  table.own = layer->membership.own().name;
+  table.names.place(table.own, kSelf);
+  tables_.layers.push_back(std::move(table));
+  layers_.push_back(std::move(layer));
+  tables_.links.changed();
+  return static_cast<LayerIndex>(layers_.size() - 1);
+}
+
+base::Result<wire::Name> Member::learn(LayerIndex layer, base::ByteView certificate,
+                                       base::ByteView registration, base::UnixSeconds now) {
+  return layers_[layer]->membership.learn(certificate, registration, now);
+}
+
+base::Result<wire::Name> Member::learn_guest(LayerIndex layer, base::Bytes grant_chain,
+                                             base::UnixSeconds now) {
+  return layers_[layer]->membership.learn_guest(std::move(grant_chain), now);
+}
+
+base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
+                                  const base::Endpoint& endpoint, std::uint16_t max_packet) {
+  Layer& layer = *layers_[index];
+  const auto* member = layer.membership.find(node);
+  if (member == nullptr)
+    return base::fail(base::code::kConfigBadValue,
+                      "node " + wire::to_string(node) + " is not in the directory");
+  security::PeerConfig peer;
+  peer.key = member->native_key;
+  peer.path = security::Path{endpoint, {}};
+  peer.name = node;
+  const security::PeerId id = layer.native.machine->add(peer);
+  const LinkId link_id = link_for(index, false, id);
+  Link& link = tables_.links[link_id];
+  link.kind = LinkKind::kNode;
+  link.max_packet = max_packet;
+  link.path = *peer.path;
+  link.name = node;
+  if (!config_.node) {
+    link.any_source = true;
+    tables_.layers[index].names.default_link = link_id;
+    layer.attached_to = node;
+    layer.agent.set_mtu(forwarding::inner_mtu(max_packet));
+    layer.membership.set_link_size(forwarding::inner_mtu(max_packet));
+  }
+  tables_.links.changed(link_id);
+  return link_id;
+}
+
+base::Result<LinkId> Member::add_guest(LayerIndex index, base::Bytes grant_chain,
+                                       std::optional<crypto::SecretBytes<32>> preshared_key,
+                                       std::uint16_t mtu, base::UnixSeconds now) {
+  Layer& layer = *layers_[index];
+  auto grant = layer.membership.trust().grant(grant_chain, now);
+  if (!grant) return tl::unexpected(grant.error());
+  const auto& own = layer.membership.own().name;
+  if (!grant->nodes.empty() &&
+      std::find(grant->nodes.begin(), grant->nodes.end(), own) == grant->nodes.end())
+    return base::fail(base::code::kCertificateUntrusted,
+                      "grant of '" + grant->label + "' is for other nodes");
+  auto name = layer.membership.learn_guest(std::move(grant_chain), now);
+  if (!name) return tl::unexpected(name.error());
+  layer.membership.speak_for(*name);
+  security::PeerConfig peer;
+  peer.key = grant->wireguard_key;
+  peer.preshared_key = std::move(preshared_key);
+  peer.name = *name;
+  const security::PeerId id = layer.guests.machine->add(peer);
+  const LinkId link_id = link_for(index, true, id);
+  Link& link = tables_.links[link_id];
+  link.kind = LinkKind::kGuest;
+  link.protocol = security::Protocol::kWireGuard;
+  link.max_packet = mtu;
+  link.name = *name;
+  GuestAddresses addresses;
+  addresses.addresses.ipv6 = name->octets;
+  addresses.addresses.ipv4 = grant->ipv4;
+  addresses.mtu = mtu;
+  layer.guest_addresses[link_id] = addresses;
+  layer.guest_links[*name] = link_id;
+  layer.agent.set_mtu(forwarding::inner_mtu(accepted_max_packet_));
+  tables_.layers[index].names.place(*name, link_id);
+  tables_.links.changed(link_id);
+  return link_id;
+}
+
+// ---- packets -----------------------------------------------------------------------------------------------------
+
+void Member::receive(std::span<const forwarding::InBurst> bursts, base::TimePoint now,
+                     std::int64_t unix_nanos) {
+  unix_nanos_ = unix_nanos;
+  pipeline_.process(bursts, now, [&](std::span<const forwarding::OutBurst> out) {
+    send(out);
+    flush_agents(now, unix_nanos);
+  });
+  report_traffic(now, unix_nanos);
+}
+
+base::DropReason Member::from_application(LayerIndex index, base::MutableBytes packet,
+                                          base::ByteView virtio_header, base::TimePoint now,
+                                          std::int64_t unix_nanos) {
+  unix_nanos_ = unix_nanos;
+  Layer& layer = *layers_[index];
+  if (layer.agent.full()) flush_agent(index, now);
+  inner::IpPacket ip;
+  DropReason reason = inner::parse(packet, ip, inner::HeaderChecksum::kTrust);
+  inner::Offload offload;
+  if (reason == DropReason::none) reason = inner::parse(virtio_header, ip, offload);
+  if (reason == DropReason::none)
+    reason = layer.agent.outbound(packet, ip, offload, layer.membership.own().name, now, unix_nanos);
+  if (reason != DropReason::none) count_drop(reason);
+  return reason;
+}
+
+void Member::flush(base::TimePoint now, std::int64_t unix_nanos) {
+  unix_nanos_ = unix_nanos;
+  flush_agents(now, unix_nanos);
+  report_traffic(now, unix_nanos);
+}
+
+void Member::send(std::span<const forwarding::OutBurst> bursts) {
+  if (bursts.empty()) return;
+  for (const auto& burst : bursts) output_.send(burst, tables_.links[burst.link].path);
+  output_.flush();
+}
+
+void Member::flush_agents(base::TimePoint now, std::int64_t unix_nanos) {
+  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+    auto& agent = layers_[i]->agent;
+    do {
+      agent.after_batch(now, unix_nanos);
+      flush_agent(i, now);
+    } while (!agent.sessions().ready().empty());
+  }
+}
+
+// What the agent has made goes out; its ICMP goes to those it is for.
+void Member::flush_agent(LayerIndex index, base::TimePoint now) {
+  Layer& layer = *layers_[index];
+  for (auto rest = layer.agent.packets(); !rest.empty();) {
+    std::size_t n = 0, octets = 0;
+    while (n < std::min(forwarding::kBatch, rest.size()) &&
+           (n == 0 || octets + rest[n].size() <= forwarding::Pipeline::kBatchBytes))
+      octets += rest[n++].size();
+    send(pipeline_.originate(rest.first(n), now));
+    rest = rest.subspan(n);
+  }
+  for (session::Reply& reply : layer.agent.replies()) {
+    auto guest = layer.guest_links.find(reply.local);
+    if (guest == layer.guest_links.end()) {
+      output_.deliver_reply(index, reply.packet);
+    } else {
+      const base::MutableBytes bytes(reply.packet);
+      send(pipeline_.to_guest(guest->second, std::span(&bytes, 1)));
+    }
+  }
+  layer.agent.begin();
+}
+
+// ---- handshakes and keys -----------------------------------------------------------------------------------------
+
+void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
+  unix_nanos_ = unix_nanos;
+  auto& queue = pipeline_.control();
+  const std::size_t n = std::min(queue.size(), config_.handshakes_per_tick);
+  for (std::size_t i = 0; i < n; ++i) handle_control(queue[i], now, unix_nanos);
+  queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(n));
+  for (std::size_t i = 0; i < config_.handshakes_per_tick && !session_handshakes_.empty(); ++i) {
+    const SessionHandshake handshake = std::move(session_handshakes_.front());
+    session_handshakes_.pop_front();
+    wire::HeaderView view;
+    wire::HeaderView::parse(handshake.packet, view);
+    const DropReason reason = layers_[handshake.layer]->agent.handshake(view, now, unix_nanos);
+    if (reason != DropReason::none) count_drop(reason);
+  }
+  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+    Layer& layer = *layers_[i];
+    for (bool guests : {false, true}) {
+      auto& machine = layer.peers(guests).machine;
+      if (!machine || machine->next_timer() > now) continue;
+      security::Events events;
+      machine->on_timer(now, unix_nanos, events);
+      carry_out(i, guests, events);
+    }
+    if (layer.agent.next_timer() <= now) layer.agent.on_timer(now, unix_nanos);
+    // A link that is dialled has keys all the time: applications do not wait for the first packet's handshake.
+    for (auto& [peer, link] : layer.native.links) {
+      if (tables_.links[link].kind != LinkKind::kNode || tables_.links[link].send) continue;
+      security::Events events;
+      layer.native.machine->connect(peer, now, unix_nanos, events);
+      carry_out(i, false, events);
+    }
+  }
+  flush_agents(now, unix_nanos);
+  report_traffic(now, unix_nanos);
+}
+
+base::TimePoint Member::next_timer() const {
+  base::TimePoint next = base::kNever;
+  for (const auto& layer : layers_) {
+    next = std::min(next, layer->agent.next_timer());
+    next = std::min(next, layer->native.machine->next_timer());
+    if (layer->guests.machine) next = std::min(next, layer->guests.machine->next_timer());
+  }
+  return next;
+}
+
+void Member::handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
+                            std::int64_t unix_nanos) {
+  if (datagram.unknown_record) {
+    // One port, one range of indices: none of the layers may know it, and all would say the same.
+    base::Bytes reset;
+    for (auto& layer : layers_) {
+      reset = layer->native.machine->reset_for(datagram.bytes, now);
+      if (reset.empty()) return;
+    }
+    if (!reset.empty()) output_.send_datagram(reset, datagram.path);
+    return;
+  }
+  const bool guests = datagram.bytes[0] < 0x10;
+  DropReason reason = DropReason::handshake_mac1;
+  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+    auto& machine = layers_[i]->peers(guests).machine;
+    if (!machine || !machine->is_for_us(datagram.bytes)) continue;
+    security::Events events;
+    reason = machine->handle(datagram.bytes, datagram.path, now, unix_nanos, events);
+    carry_out(i, guests, events);
+    break;
+  }
+  if (reason != DropReason::none) count_drop(reason);
+}
+
+LinkId Member::link_for(LayerIndex index, bool guests, security::PeerId peer) {
+  Layer& layer = *layers_[index];
+  auto& links = layer.peers(guests).links;
+  auto found = links.find(peer);
+  if (found != links.end()) return found->second;
+  const LinkId id = tables_.links.add();
+  Link& link = tables_.links[id];
+  link.kind = guests ? LinkKind::kGuest : LinkKind::kHost;
+  link.layer = index;
+  link.peer = peer;
+  link.max_packet = accepted_max_packet_;
+  links[peer] = id;
+  return id;
+}
+
+void Member::keys_ready(LayerIndex index, bool guests, const security::KeysReady& event) {
+  const LinkId id = link_for(index, guests, event.peer);
+  if (config_.key_log) config_.key_log(security::Purpose::kLink, event.keys);
+  tables_.receive.insert(id, event.keys);
+  layers_[index]->peers(guests).keys[{event.peer, event.keys.local_index}] = event.keys;
+}
+
+void Member::peer_up(LayerIndex index, bool guests, const security::PeerUp& event) {
+  Layer& layer = *layers_[index];
+  const LinkId id = link_for(index, guests, event.peer);
+  Link& link = tables_.links[id];
+  if (auto state = layer.peers(guests).machine->state(event.peer); state && state->path)
+    link.path = *state->path;
+  if (guests) return;
+  if (link.kind == LinkKind::kNode) {
+    layer.agent.set_unreachable(false);
+    return;
+  }
+  const auto* member = layer.membership.find(event.name);
+  if (member != nullptr && member->role == membership::Role::kHost) {
+    if (link.name != event.name) tables_.links.changed(id);
+    link.name = event.name;
+    tables_.layers[index].names.place(event.name, id);
+    tables_.links.changed();
+  }
+}
+
+void Member::carry_out(LayerIndex index, bool guests, security::Events& events) {
+  Layer& layer = *layers_[index];
+  auto& peers = layer.peers(guests);
+  for (security::Event& event : events) {
+    if (auto* message = std::get_if<security::SendMessage>(&event)) {
+      output_.send_datagram(message->message, message->path);
+    } else if (auto* ready = std::get_if<security::KeysReady>(&event)) {
+      keys_ready(index, guests, *ready);
+    } else if (auto* with = std::get_if<security::SendWith>(&event)) {
+      auto keys = peers.keys.find({with->peer, with->local_index});
+      if (keys == peers.keys.end()) continue;
+      Link& link = tables_.links[link_for(index, guests, with->peer)];
+      link.send = security::send_lane(keys->second, 0);
+      link.send_index = with->local_index;
+      link.protocol = keys->second.protocol;
+      ++link.keys_changed;
+      tables_.links.changed();
+    } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
+      tables_.receive.erase(gone->local_index);
+      peers.keys.erase({gone->peer, gone->local_index});
+      Link& link = tables_.links[link_for(index, guests, gone->peer)];
+      if (link.send && link.send_index == gone->local_index) {
+        link.send.reset();
+        tables_.links.changed();
+      }
+    } else if (auto* alive = std::get_if<security::SendKeepalive>(&event)) {
+      const LinkId id = link_for(index, guests, alive->peer);
+      if (tables_.links[id].send) send(pipeline_.keepalive(id));
+    } else if (auto* up = std::get_if<security::PeerUp>(&event)) {
+      peer_up(index, guests, *up);
+    } else if (auto* moved = std::get_if<security::PeerMoved>(&event)) {
+      tables_.links[link_for(index, guests, moved->peer)].path = moved->path;
+    } else if (auto* down = std::get_if<security::PeerDown>(&event)) {
+      const LinkId id = link_for(index, guests, down->peer);
+      if (tables_.links[id].kind == LinkKind::kNode && !config_.node)
+        layer.agent.set_unreachable(true);
+    }
+  }
+  events.clear();
+}
+
+// What the data side has seen of each link since the last time.
+void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
+  auto& touched = pipeline_.touched();
+  for (std::size_t i = 0; i < touched.size(); ++i) {
+    const LinkId id = touched[i];
+    Link& link = tables_.links[id];
+    link.touched = false;
+    if (!link.used || id == kSelf) continue;
+    const bool guests = link.kind == LinkKind::kGuest;
+    security::Events events;
+    layers_[link.layer]->peers(guests).machine->report(link.traffic, now, unix_nanos, events);
+    carry_out(link.layer, guests, events);
+  }
+  touched.clear();
+}
+
+void Member::rekey(base::TimePoint now, std::int64_t unix_nanos) {
+  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+    Layer& layer = *layers_[i];
+    security::Events events;
+    for (auto& [peer, link] : layer.native.links) layer.native.machine->rekey(peer, now, unix_nanos, events);
+    carry_out(i, false, events);
+    layer.agent.rekey_all(now, unix_nanos);
+  }
+  flush(now, unix_nanos);
+}
+
+void Member::send_echo(LayerIndex index, const wire::Name& far, std::uint8_t ttl,
+                       std::uint16_t identifier, std::uint16_t sequence, base::TimePoint now,
+                       std::int64_t unix_nanos) {
+  Layer& layer = *layers_[index];
+  layer.agent.send_echo(layer.membership.own().name, far, ttl, identifier, sequence);
+  flush(now, unix_nanos);
+}
+
+std::vector<session::EchoResult>& Member::echoes(LayerIndex layer) {
+  return layers_[layer]->agent.echoes();
+}
+
+// ---- for people --------------------------------------------------------------------------------------------------
+
+const std::string& Member::label(LayerIndex layer) const { return layers_[layer]->label; }
+const membership::Membership& Member::membership(LayerIndex layer) const {
+  return layers_[layer]->membership;
+}
+const session::Agent& Member::agent(LayerIndex layer) const { return layers_[layer]->agent; }
+
+std::optional<security::Associations::PeerState> Member::peer_state(LinkId id) const {
+  const Link& link = tables_.links[id];
+  if (!link.used || link.kind == LinkKind::kHere) return std::nullopt;
+  return layers_[link.layer]->peers(link.kind == LinkKind::kGuest).machine->state(link.peer);
+}
+
+std::vector<security::InterfaceReport> Member::interfaces(LinkId id, base::TimePoint now) const {
+  const Link& link = tables_.links[id];
+  if (!link.used || link.kind == LinkKind::kHere) return {};
+  return layers_[link.layer]->peers(link.kind == LinkKind::kGuest).machine->interfaces(link.peer, now);
+}
+
+bool Member::attached(LayerIndex layer) const {
+  const LinkId link = tables_.layers[layer].names.default_link;
+  return link != kSelf && tables_.links[link].send != nullptr;
+}
+
+}  // namespace entresol::layer::member

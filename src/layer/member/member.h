@@ -1,0 +1,158 @@
+// A member: the process that takes part in one or more layers on one machine. It wires a layer's parts together: link
+// security, forwarding, sessions, membership. Nodes, hosts and the simulation all run this; they differ in what they feed
+// it and in what lies behind Output.
+//
+// Pure: bursts, inner packets, and `now` in; what is to be sent and delivered goes to Output, which must not call back.
+// One thread.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "layer/forwarding/pipeline.h"
+#include "layer/membership/membership.h"
+#include "layer/session/agent.h"
+
+namespace entresol::layer::member {
+
+using LayerIndex = std::uint8_t;
+
+// Where things go. Called from within the member's functions.
+class Output {
+ public:
+  virtual ~Output() = default;
+  // Records: each burst goes to `link`'s path. Bytes are valid during the call.
+  virtual void send(const forwarding::OutBurst& burst, const security::Path& path) = 0;
+  virtual void flush() = 0;  // after a group of send()
+  virtual void send_datagram(base::ByteView datagram, const security::Path& path) = 0;
+  // An inner packet for this host's applications. Its bytes are valid until the member is called again.
+  virtual void deliver(LayerIndex layer, const inner::InsidePacket& packet) = 0;
+  // An inner packet made here (ICMP) for this host's applications.
+  virtual void deliver_reply(LayerIndex layer, base::ByteView packet) = 0;
+};
+
+struct LayerSetup {
+  std::string label;  // the operator's word for it
+  membership::Trust trust;
+  membership::Identity identity;
+  base::Bytes certificate_chain;
+  std::uint64_t sequence = 1;           // of the own registration
+  base::UnixSeconds lease_end = 0;
+  std::vector<wire::Name> attachments;
+  crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
+  crypto::SecretBytes<32> reset_secret;  // of sessions; the first layer's also of links, which share one range of indices
+  security::Timing timing;
+};
+
+struct MemberConfig {
+  bool node = false;
+  std::size_t cache_entries = 32768;
+  std::size_t handshakes_per_tick = 8;  // so that a flood cannot hold up packets
+  session::KeyLog key_log;
+};
+
+class Member : private forwarding::Local {
+ public:
+  // `decider`, `output`, `random` outlive this.
+  Member(const MemberConfig& config, forwarding::Decider& decider, Output& output,
+         base::RandomSource& random);
+  ~Member() override;
+
+  // Errors as Trust's; kConfigBadValue for a second layer with the same first bits.
+  base::Result<LayerIndex> add_layer(LayerSetup setup, base::UnixSeconds now);
+  // Another member, from files: certificate chain and registration. A node knows hosts without this.
+  base::Result<wire::Name> learn(LayerIndex layer, base::ByteView certificate,
+                                 base::ByteView registration, base::UnixSeconds now);
+  // A guest of some node, from its grant; the node that speaks for it must be known already.
+  base::Result<wire::Name> learn_guest(LayerIndex layer, base::Bytes grant_chain,
+                                       base::UnixSeconds now);
+  // A host's way into the layer, or a node's to another node. `max_packet`: forwarding::Link.
+  base::Result<forwarding::LinkId> dial(LayerIndex layer, const wire::Name& node,
+                                        const base::Endpoint& endpoint, std::uint16_t max_packet);
+  // A plain WireGuard client that may attach here.
+  base::Result<forwarding::LinkId> add_guest(LayerIndex layer, base::Bytes grant_chain,
+                                             std::optional<crypto::SecretBytes<32>> preshared_key,
+                                             std::uint16_t mtu, base::UnixSeconds now);
+  // Size of links that hosts dial to this node.
+  void set_accepted_max_packet(std::uint16_t octets) { accepted_max_packet_ = octets; }
+
+  // Received datagrams. Opened in place; what is delivered points into them.
+  void receive(std::span<const forwarding::InBurst> bursts, base::TimePoint now,
+               std::int64_t unix_nanos);
+  // One inner packet (or train of segments) of this host's applications; see Agent::outbound. Call flush() after the last.
+  base::DropReason from_application(LayerIndex layer, base::MutableBytes packet,
+                                    base::ByteView virtio_header, base::TimePoint now,
+                                    std::int64_t unix_nanos);
+  void flush(base::TimePoint now, std::int64_t unix_nanos);
+  // Handshakes that wait, and timers. Call it when next_timer() has come or work_waits(), and after receive().
+  void tick(base::TimePoint now, std::int64_t unix_nanos);
+  base::TimePoint next_timer() const;
+  bool work_waits() const { return !pipeline_.control().empty() || !session_handshakes_.empty(); }
+
+  void rekey(base::TimePoint now, std::int64_t unix_nanos);  // all links and sessions, now
+  void send_echo(LayerIndex layer, const wire::Name& far, std::uint8_t ttl,
+                 std::uint16_t identifier, std::uint16_t sequence, base::TimePoint now,
+                 std::int64_t unix_nanos);
+  std::vector<session::EchoResult>& echoes(LayerIndex layer);
+
+  // For people and metrics.
+  struct Layer;
+  std::size_t layer_count() const { return layers_.size(); }
+  const std::string& label(LayerIndex layer) const;
+  const membership::Membership& membership(LayerIndex layer) const;
+  const session::Agent& agent(LayerIndex layer) const;
+  const forwarding::Tables& tables() const { return tables_; }
+  const forwarding::PipelineCounters& counters() const { return pipeline_.counters(); }
+  forwarding::Pipeline& pipeline() { return pipeline_; }
+  std::optional<security::Associations::PeerState> peer_state(forwarding::LinkId link) const;
+  std::vector<security::InterfaceReport> interfaces(forwarding::LinkId link,
+                                                    base::TimePoint now) const;
+  // Whether packets can go into the layer: its default link has keys.
+  bool attached(LayerIndex layer) const;
+  void count_drop(base::DropReason reason, std::uint64_t n = 1) {
+    pipeline_.counters().drops.add(reason, n);
+  }
+
+ private:
+  void from_guests(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
+  void to_guests(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
+  void to_self(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
+  void consume(forwarding::Packet& packet, LayerIndex layer, base::TimePoint now);
+  LayerIndex layer_of(const wire::HeaderView& view) const;
+
+  void send(std::span<const forwarding::OutBurst> bursts);
+  void flush_agents(base::TimePoint now, std::int64_t unix_nanos);
+  void flush_agent(LayerIndex layer, base::TimePoint now);
+  void report_traffic(base::TimePoint now, std::int64_t unix_nanos);
+  void handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
+                      std::int64_t unix_nanos);
+  void carry_out(LayerIndex layer, bool guests, security::Events& events);
+  forwarding::LinkId link_for(LayerIndex layer, bool guests, security::PeerId peer);
+  void keys_ready(LayerIndex layer, bool guests, const security::KeysReady& event);
+  void peer_up(LayerIndex layer, bool guests, const security::PeerUp& event);
+
+  MemberConfig config_;
+  Output& output_;
+  base::RandomSource& random_;
+  security::IndexAllocator indices_;
+  forwarding::Tables tables_;
+  forwarding::Pipeline pipeline_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+  crypto::SecretBytes<32> link_reset_secret_;
+  // Messages of sessions' handshakes, which cost too much to be dealt with among packets.
+  struct SessionHandshake {
+    LayerIndex layer;
+    base::Bytes packet;
+  };
+  static constexpr std::size_t kMaxSessionHandshakes = 256;
+  std::deque<SessionHandshake> session_handshakes_;
+  std::uint16_t accepted_max_packet_ = 1444;
+  std::int64_t unix_nanos_ = 0;  // of the call that is being served
+};
+
+}  // namespace entresol::layer::member

@@ -1,0 +1,333 @@
+#include "layer/membership/membership.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error_codes.h"
+#include "layer/membership/test_authority.h"
+
+namespace entresol::layer::membership {
+namespace {
+
+using base::DropReason;
+using test::Authority;
+using test::kDay;
+using test::kNow;
+
+struct Party {
+  Party(Authority& authority, Role role, std::string label, Ipv4 ipv4)
+      : identity(test::make_identity(authority.random)),
+        certificate(authority.certify(identity, role, label, ipv4)),
+        registration(authority.registration(identity)),
+        name(name_of(authority.trust.layer(), kSuiteEd25519, identity.identity.public_key)),
+        membership(authority.trust, identity) {
+    own = membership.set_own(certificate, 1, kNow + kDay, {}, kNow).has_value();
+  }
+  security::Credentials credentials() { return membership.link_verifier()->credentials({}); }
+
+  Identity identity;
+  base::Bytes certificate;
+  base::Bytes registration;
+  wire::Name name;
+  Membership membership;
+  bool own = false;
+};
+
+base::Endpoint at(const wire::Name& name) { return {name.octets, 0}; }
+
+template <typename T>
+std::string code_of(const base::Result<T>& result) {
+  return result ? "accepted" : result.error().code;
+}
+
+class MembershipTest : public testing::Test {
+ protected:
+  Authority authority{1};
+  Party host{authority, Role::kHost, "alice", {100, 64, 0, 1}};
+  Party other{authority, Role::kHost, "bob", {100, 64, 0, 2}};
+  Party node{authority, Role::kNode, "gate", {100, 64, 0, 3}};
+};
+
+TEST_F(MembershipTest, KnowsItself) {
+  ASSERT_TRUE(host.own);
+  EXPECT_EQ(host.membership.own().name, host.name);
+  EXPECT_EQ(host.membership.find(host.name), &host.membership.own());
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 1}), &host.membership.own());
+  EXPECT_EQ(host.membership.find_ipv4({}), nullptr);
+  EXPECT_EQ(host.membership.find(other.name), nullptr);
+}
+
+TEST_F(MembershipTest, OwnCertificateHasToBeForTheOwnKey) {
+  Membership membership(authority.trust, host.identity);
+  EXPECT_EQ(code_of(membership.set_own(other.certificate, 1, kNow + kDay, {}, kNow)),
+            base::code::kCertificateUntrusted);
+}
+
+TEST_F(MembershipTest, LearnsAMemberFromCertificateAndRegistration) {
+  auto name = host.membership.learn(other.certificate, other.registration, kNow);
+  ASSERT_TRUE(name);
+  EXPECT_EQ(*name, other.name);
+  const Member* member = host.membership.find(other.name);
+  ASSERT_NE(member, nullptr);
+  EXPECT_EQ(member->label, "bob");
+  EXPECT_EQ(member->native_key, other.identity.native_public);
+  EXPECT_EQ(member->until, kNow + kDay);
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 2}), member);
+}
+
+TEST_F(MembershipTest, ChainsThroughAnOperator) {
+  const auto operator_key = crypto::ed25519_keypair(authority.random.bytes<32>());
+  Delegation delegation;
+  delegation.layer = authority.trust.layer();
+  delegation.operator_key = operator_key.public_key;
+  delegation.validity = {kNow - 1, kNow + 100};
+  delegation.label = "north";
+  Certificate certificate = authority.describe(other.identity, Role::kHost, "bob", {});
+  certificate.issuer = operator_key.public_key;
+  const base::Bytes alone = sign(certificate, operator_key).octets();
+  auto chain = [&](const Delegation& said, const crypto::Ed25519KeyPair& by) {
+    base::Bytes out = sign(said, by).octets();
+    out.insert(out.end(), alone.begin(), alone.end());
+    return out;
+  };
+  auto learn = [&](const base::Bytes& bytes, base::UnixSeconds now) {
+    return code_of(host.membership.learn(bytes, other.registration, now));
+  };
+  EXPECT_EQ(learn(chain(delegation, authority.root), kNow), "accepted");
+  EXPECT_EQ(learn(alone, kNow), base::code::kCertificateUntrusted);
+  EXPECT_EQ(learn(chain(delegation, operator_key), kNow), base::code::kCertificateUntrusted);
+  EXPECT_EQ(learn(chain(delegation, authority.root), kNow + 100), base::code::kCertificateExpired);
+  EXPECT_EQ(learn(chain(delegation, authority.root), kNow - 2), base::code::kCertificateExpired);
+  Delegation foreign = delegation;
+  foreign.layer[31] ^= 1;
+  EXPECT_EQ(learn(chain(foreign, authority.root), kNow), base::code::kWrongLayer);
+  Delegation another = delegation;
+  another.operator_key = authority.random.bytes<32>();
+  EXPECT_EQ(learn(chain(another, authority.root), kNow), base::code::kCertificateUntrusted);
+  // An operator cannot make operators.
+  Delegation second = delegation;
+  second.operator_key = authority.random.bytes<32>();
+  base::Bytes twice = sign(delegation, authority.root).octets();
+  const base::Bytes below = sign(second, operator_key).octets();
+  twice.insert(twice.end(), below.begin(), below.end());
+  twice.insert(twice.end(), alone.begin(), alone.end());
+  EXPECT_NE(learn(twice, kNow), "accepted");
+}
+
+TEST_F(MembershipTest, RefusesWhatHasEndedOrNotBegun) {
+  Certificate certificate = authority.describe(other.identity, Role::kHost, "bob", {});
+  certificate.validity = {kNow, kNow + 10};
+  const base::Bytes chain = sign(certificate, authority.root).octets();
+  auto learn = [&](base::UnixSeconds now) {
+    return code_of(host.membership.learn(chain, other.registration, now));
+  };
+  EXPECT_EQ(learn(kNow - 1), base::code::kCertificateExpired);
+  EXPECT_EQ(learn(kNow), "accepted");
+  EXPECT_EQ(learn(kNow + 10), base::code::kCertificateExpired);
+  // The lease of a registration ends before its certificate.
+  EXPECT_EQ(code_of(host.membership.learn(other.certificate, other.registration, kNow + kDay)),
+            base::code::kCertificateExpired);
+}
+
+TEST_F(MembershipTest, RefusesAnotherLayer) {
+  Authority elsewhere(2);
+  Party stranger(elsewhere, Role::kHost, "mallory", {100, 64, 0, 4});
+  EXPECT_EQ(code_of(host.membership.learn(stranger.certificate, stranger.registration, kNow)),
+            base::code::kWrongLayer);
+  // The same identity in both layers has two names, and a registration for one is none for the other.
+  const base::Bytes certificate = authority.certify(stranger.identity, Role::kHost, "mallory", {});
+  EXPECT_EQ(code_of(host.membership.learn(certificate, stranger.registration, kNow)),
+            base::code::kWrongLayer);
+}
+
+TEST_F(MembershipTest, RefusesARegistrationOfSomebodyElse) {
+  EXPECT_EQ(code_of(host.membership.learn(other.certificate, node.registration, kNow)),
+            base::code::kCertificateUntrusted);
+  Registration forged = authority.describe_registration(other.identity, 7);
+  EXPECT_EQ(code_of(host.membership.learn(other.certificate,
+                                          sign(forged, node.identity.identity).octets(), kNow)),
+            base::code::kCertificateUntrusted);
+  Registration keyless = authority.describe_registration(other.identity, 7);
+  keyless.keys.clear();
+  EXPECT_EQ(code_of(host.membership.learn(other.certificate,
+                                          sign(keyless, other.identity.identity).octets(), kNow)),
+            base::code::kCertificateMalformed);
+}
+
+TEST_F(MembershipTest, ASecondOwnerOfAnAddressOrNameIsRefused) {
+  ASSERT_TRUE(host.membership.learn(other.certificate, other.registration, kNow));
+  Party thief(authority, Role::kHost, "thief", {100, 64, 0, 2});
+  EXPECT_EQ(code_of(host.membership.learn(thief.certificate, thief.registration, kNow)),
+            base::code::kNameTaken);
+  Party clone(authority, Role::kHost, "clone", {100, 64, 0, 1});
+  EXPECT_EQ(code_of(host.membership.learn(clone.certificate, clone.registration, kNow)),
+            base::code::kNameTaken);
+  EXPECT_EQ(code_of(host.membership.learn(host.certificate, host.registration, kNow)),
+            base::code::kNameTaken);
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 2})->name, other.name);
+}
+
+TEST_F(MembershipTest, AnAddressThatItsOwnerGaveUpIsFree) {
+  ASSERT_TRUE(host.membership.learn(other.certificate, other.registration, kNow));
+  const base::Bytes moved = authority.certify(other.identity, Role::kHost, "bob", {100, 64, 0, 20});
+  ASSERT_TRUE(host.membership.learn(moved, authority.registration(other.identity, 2), kNow));
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 2}), nullptr);
+  Party next(authority, Role::kHost, "next", {100, 64, 0, 2});
+  EXPECT_TRUE(host.membership.learn(next.certificate, next.registration, kNow));
+}
+
+TEST_F(MembershipTest, TheHighestSequenceWins) {
+  Identity changed = other.identity;
+  changed.native_public = authority.random.bytes<32>();
+  ASSERT_TRUE(host.membership.learn(other.certificate, authority.registration(changed, 5), kNow));
+  ASSERT_TRUE(host.membership.learn(other.certificate, authority.registration(other.identity, 4), kNow));
+  EXPECT_EQ(host.membership.find(other.name)->native_key, changed.native_public);
+  EXPECT_EQ(host.membership.find(other.name)->sequence, 5u);
+  ASSERT_TRUE(host.membership.learn(other.certificate, authority.registration(other.identity, 6), kNow));
+  EXPECT_EQ(host.membership.find(other.name)->native_key, other.identity.native_public);
+}
+
+// ---- the handshakes' verifiers ---------------------------------------------------------------------------------------
+
+TEST_F(MembershipTest, ALinkIsWithWhomTheCertificateNames) {
+  wire::Name name;
+  EXPECT_EQ(node.membership.link_verifier()->admit(host.identity.native_public, host.credentials(), {},
+                                                   kNow, name),
+            DropReason::none);
+  EXPECT_EQ(name, host.name);
+  ASSERT_NE(node.membership.find(host.name), nullptr);
+  EXPECT_EQ(node.membership.find_ipv4({100, 64, 0, 1})->name, host.name);
+}
+
+TEST_F(MembershipTest, ALinkNeedsTheKeyThatTheRegistrationBinds) {
+  wire::Name name;
+  auto admit = [&](const security::PublicKey& key, const security::Credentials& shown,
+                   base::UnixSeconds now = kNow) {
+    return node.membership.link_verifier()->admit(key, shown, {}, now, name);
+  };
+  EXPECT_EQ(admit(other.identity.native_public, host.credentials()), DropReason::handshake_certificate);
+  security::Credentials mixed = host.credentials();
+  mixed.registration = other.registration;
+  EXPECT_EQ(admit(other.identity.native_public, mixed), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(host.identity.native_public, {}), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(host.identity.native_public, host.credentials(), kNow + kDay),
+            DropReason::handshake_certificate);
+  EXPECT_EQ(admit(node.identity.native_public, node.credentials()), DropReason::handshake_certificate)
+      << "somebody shows this member's own name";
+  EXPECT_EQ(node.membership.find(host.name), nullptr);
+}
+
+TEST_F(MembershipTest, AnOldRegistrationIsNoLongerAdmitted) {
+  ASSERT_TRUE(node.membership.learn(host.certificate, authority.registration(host.identity, 2), kNow));
+  wire::Name name;
+  EXPECT_EQ(node.membership.link_verifier()->admit(host.identity.native_public, host.credentials(), {},
+                                                   kNow, name),
+            DropReason::handshake_certificate);
+}
+
+TEST_F(MembershipTest, ASessionIsWithTheNameThatItWasDialledAs) {
+  wire::Name name;
+  auto* verifier = host.membership.session_verifier();
+  EXPECT_EQ(verifier->admit(other.identity.native_public, other.credentials(),
+                            {at(other.name), at(host.name)}, kNow, name),
+            DropReason::none);
+  EXPECT_EQ(name, other.name);
+  EXPECT_EQ(verifier->admit(other.identity.native_public, other.credentials(),
+                            {at(node.name), at(host.name)}, kNow, name),
+            DropReason::handshake_certificate);
+  // Nor may a node take the place of a member that is no guest.
+  EXPECT_EQ(verifier->admit(node.identity.native_public, node.credentials(),
+                            {at(other.name), at(host.name)}, kNow, name),
+            DropReason::handshake_certificate);
+}
+
+class GuestTest : public MembershipTest {
+ protected:
+  DropReason admit(Party& speaker, const base::Bytes& grant, const wire::Name& remote,
+                   base::UnixSeconds now = kNow) {
+    security::Credentials shown = speaker.credentials();
+    shown.grant = grant;
+    return host.membership.session_verifier()->admit(speaker.identity.native_public, shown,
+                                                     {at(remote), at(host.name)}, now, proved);
+  }
+  Key key = authority.random.bytes<32>();
+  wire::Name guest = name_of(authority.trust.layer(), kSuiteGuestX25519, key);
+  base::Bytes granted = authority.grant(key, "phone", {100, 64, 0, 50}, {node.name});
+  wire::Name proved;
+};
+
+TEST_F(GuestTest, ItsNodeSpeaksForIt) {
+  EXPECT_EQ(admit(node, granted, guest), DropReason::none);
+  EXPECT_EQ(proved, guest);
+  const Member* member = host.membership.find(guest);
+  ASSERT_NE(member, nullptr);
+  EXPECT_TRUE(member->guest);
+  EXPECT_EQ(member->native_key, node.identity.native_public);
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 50}), member);
+}
+
+TEST_F(GuestTest, NobodyElseDoes) {
+  Party another(authority, Role::kNode, "gate2", {});
+  EXPECT_EQ(admit(another, granted, guest), DropReason::handshake_certificate) << "wrong node";
+  EXPECT_EQ(admit(other, granted, guest), DropReason::handshake_certificate) << "a host";
+  const base::Bytes for_the_host = authority.grant(key, "phone", {}, {other.name});
+  EXPECT_EQ(admit(other, for_the_host, guest), DropReason::handshake_certificate)
+      << "a host, even if its grant names it";
+  EXPECT_EQ(admit(node, granted, other.name), DropReason::handshake_certificate) << "for another name";
+  EXPECT_EQ(admit(node, {}, guest), DropReason::handshake_certificate) << "without a grant";
+  EXPECT_EQ(host.membership.find(guest), nullptr);
+}
+
+TEST_F(GuestTest, AnyNodeDoesIfTheGrantNamesNone) {
+  Party another(authority, Role::kNode, "gate2", {});
+  EXPECT_EQ(admit(another, authority.grant(key, "phone", {}, {}), guest), DropReason::none);
+}
+
+TEST_F(GuestTest, AGrantEnds) {
+  Grant grant = authority.describe_grant(key, "phone", {}, {node.name});
+  grant.validity = {kNow, kNow + 10};
+  const base::Bytes chain = sign(grant, authority.root).octets();
+  EXPECT_EQ(admit(node, chain, guest, kNow - 1), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(node, chain, guest, kNow), DropReason::none);
+  EXPECT_EQ(admit(node, chain, guest, kNow + 10), DropReason::handshake_certificate);
+}
+
+TEST_F(GuestTest, AForgedGrantIsRefused) {
+  const auto somebody = crypto::ed25519_keypair(authority.random.bytes<32>());
+  Grant grant = authority.describe_grant(key, "phone", {}, {node.name});
+  EXPECT_EQ(admit(node, sign(grant, somebody).octets(), guest), DropReason::handshake_certificate);
+  grant.issuer = somebody.public_key;
+  EXPECT_EQ(admit(node, sign(grant, somebody).octets(), guest), DropReason::handshake_certificate);
+  grant.issuer = authority.root.public_key;
+  grant.layer[0] ^= 1;
+  EXPECT_EQ(admit(node, sign(grant, authority.root).octets(), guest), DropReason::handshake_certificate);
+}
+
+TEST_F(GuestTest, AGrantCannotTakeAMembersAddress) {
+  ASSERT_TRUE(host.membership.learn(other.certificate, other.registration, kNow));
+  EXPECT_EQ(admit(node, authority.grant(key, "phone", {100, 64, 0, 2}, {node.name}), guest),
+            DropReason::handshake_certificate);
+  EXPECT_EQ(admit(node, authority.grant(key, "phone", {100, 64, 0, 1}, {node.name}), guest),
+            DropReason::handshake_certificate);
+}
+
+TEST_F(GuestTest, FromADirectoryItIsReachedThroughItsNode) {
+  ASSERT_TRUE(host.membership.learn(node.certificate, node.registration, kNow));
+  auto name = host.membership.learn_guest(granted, kNow);
+  ASSERT_TRUE(name);
+  EXPECT_EQ(*name, guest);
+  EXPECT_EQ(host.membership.find(guest)->native_key, node.identity.native_public);
+}
+
+TEST_F(GuestTest, ItsNodeShowsTheGrantWhereItSpeaksForIt) {
+  ASSERT_TRUE(node.membership.learn_guest(granted, kNow));
+  auto shown_as = [&](const wire::Name& local) {
+    return node.membership.session_verifier()->credentials({at(host.name), at(local)}).grant;
+  };
+  EXPECT_TRUE(shown_as(guest).empty()) << "it only knows of it";
+  node.membership.speak_for(guest);
+  EXPECT_EQ(shown_as(guest), granted);
+  EXPECT_TRUE(shown_as(node.name).empty());
+}
+
+}  // namespace
+}  // namespace entresol::layer::membership

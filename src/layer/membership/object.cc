@@ -1,0 +1,285 @@
+#include "layer/membership/object.h"
+
+#include <string_view>
+
+#include "base/error_codes.h"
+#include "crypto/hash.h"
+
+namespace entresol::layer::membership {
+namespace {
+
+using base::ByteReader;
+using base::ByteView;
+using base::ByteWriter;
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kHead = 4;  // version, kind, length
+constexpr std::string_view kSignatureContext = "entresol object";
+
+ByteView view(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+void put_text(ByteWriter& out, std::string_view text) {
+  out.u8(static_cast<std::uint8_t>(text.size()));
+  out.bytes(view(text));
+}
+
+std::string get_text(ByteReader& in) {
+  ByteView text = in.view(in.u8());
+  return {reinterpret_cast<const char*>(text.data()), text.size()};
+}
+
+void put_tags(ByteWriter& out, const std::vector<std::string>& tags) {
+  out.u8(static_cast<std::uint8_t>(tags.size()));
+  for (const std::string& tag : tags) put_text(out, tag);
+}
+
+std::vector<std::string> get_tags(ByteReader& in) {
+  std::vector<std::string> tags;
+  for (int n = in.u8(); n > 0 && in.ok(); --n) tags.push_back(get_text(in));
+  return tags;
+}
+
+void put_names(ByteWriter& out, const std::vector<wire::Name>& names) {
+  out.u8(static_cast<std::uint8_t>(names.size()));
+  for (const wire::Name& name : names) out.bytes(name.octets);
+}
+
+std::vector<wire::Name> get_names(ByteReader& in) {
+  std::vector<wire::Name> names;
+  for (int n = in.u8(); n > 0 && in.ok(); --n) names.push_back(wire::Name{in.array<16>()});
+  return names;
+}
+
+void put_validity(ByteWriter& out, const Validity& validity) {
+  out.u64(static_cast<std::uint64_t>(validity.not_before));
+  out.u64(static_cast<std::uint64_t>(validity.not_after));
+}
+
+Validity get_validity(ByteReader& in) {
+  Validity validity;
+  validity.not_before = static_cast<base::UnixSeconds>(in.u64());
+  validity.not_after = static_cast<base::UnixSeconds>(in.u64());
+  return validity;
+}
+
+template <typename Body>
+struct Codec;
+
+template <>
+struct Codec<Certificate> {
+  static constexpr Kind kKind = Kind::kCertificate;
+  static void emit(const Certificate& body, ByteWriter& out) {
+    out.bytes(body.layer);
+    out.u8(kSuiteEd25519);
+    out.bytes(body.identity);
+    out.u8(static_cast<std::uint8_t>(body.role));
+    out.bytes(body.ipv4);
+    put_validity(out, body.validity);
+    put_text(out, body.label);
+    put_tags(out, body.tags);
+    out.u8(0);  // prefixes: none in version 1
+    out.bytes(body.issuer);
+  }
+  static const char* parse(ByteReader& in, Certificate& body) {
+    body.layer = in.array<32>();
+    if (in.u8() != kSuiteEd25519) return "identity suite is not Ed25519";
+    body.identity = in.array<32>();
+    std::uint8_t role = in.u8();
+    if (role != 1 && role != 2) return "role is neither host nor node";
+    body.role = static_cast<Role>(role);
+    body.ipv4 = in.array<4>();
+    body.validity = get_validity(in);
+    body.label = get_text(in);
+    body.tags = get_tags(in);
+    if (in.u8() != 0) return "prefixes are not part of version 1";
+    body.issuer = in.array<32>();
+    return nullptr;
+  }
+};
+
+template <>
+struct Codec<Delegation> {
+  static constexpr Kind kKind = Kind::kDelegation;
+  static void emit(const Delegation& body, ByteWriter& out) {
+    out.bytes(body.layer);
+    out.bytes(body.operator_key);
+    put_validity(out, body.validity);
+    put_text(out, body.label);
+  }
+  static const char* parse(ByteReader& in, Delegation& body) {
+    body.layer = in.array<32>();
+    body.operator_key = in.array<32>();
+    body.validity = get_validity(in);
+    body.label = get_text(in);
+    return nullptr;
+  }
+};
+
+template <>
+struct Codec<Registration> {
+  static constexpr Kind kKind = Kind::kRegistration;
+  static void emit(const Registration& body, ByteWriter& out) {
+    out.bytes(body.layer);
+    out.bytes(body.name.octets);
+    out.u64(body.sequence);
+    out.u64(static_cast<std::uint64_t>(body.not_after));
+    put_names(out, body.attachments);
+    out.u8(static_cast<std::uint8_t>(body.keys.size()));
+    for (const auto& key : body.keys) {
+      out.u8(key.protocol);
+      out.bytes(key.key);
+    }
+  }
+  static const char* parse(ByteReader& in, Registration& body) {
+    body.layer = in.array<32>();
+    body.name = wire::Name{in.array<16>()};
+    body.sequence = in.u64();
+    body.not_after = static_cast<base::UnixSeconds>(in.u64());
+    body.attachments = get_names(in);
+    for (int n = in.u8(); n > 0 && in.ok(); --n) {
+      Registration::ProtocolKey key;
+      key.protocol = in.u8();
+      key.key = in.array<32>();
+      body.keys.push_back(key);
+    }
+    return nullptr;
+  }
+};
+
+template <>
+struct Codec<Grant> {
+  static constexpr Kind kKind = Kind::kGrant;
+  static void emit(const Grant& body, ByteWriter& out) {
+    out.bytes(body.layer);
+    out.bytes(body.wireguard_key);
+    out.bytes(body.ipv4);
+    put_validity(out, body.validity);
+    put_text(out, body.label);
+    put_tags(out, body.tags);
+    put_names(out, body.nodes);
+    out.bytes(body.issuer);
+  }
+  static const char* parse(ByteReader& in, Grant& body) {
+    body.layer = in.array<32>();
+    body.wireguard_key = in.array<32>();
+    body.ipv4 = in.array<4>();
+    body.validity = get_validity(in);
+    body.label = get_text(in);
+    body.tags = get_tags(in);
+    body.nodes = get_names(in);
+    body.issuer = in.array<32>();
+    return nullptr;
+  }
+};
+
+base::Bytes to_sign(ByteView covered) {
+  base::Bytes message(view(kSignatureContext).begin(), view(kSignatureContext).end());
+  message.insert(message.end(), covered.begin(), covered.end());
+  return message;
+}
+
+template <typename Body>
+Signed<Body> sign_object(const Body& body, const crypto::Ed25519KeyPair& key) {
+  Signed<Body> object;
+  object.body = body;
+  ByteWriter out(object.covered);
+  out.u8(kVersion);
+  out.u8(static_cast<std::uint8_t>(Codec<Body>::kKind));
+  out.u16(0);
+  Codec<Body>::emit(body, out);
+  base::store_be16(object.covered.data() + 2,
+                   static_cast<std::uint16_t>(object.covered.size() - kHead));
+  object.signature = crypto::ed25519_sign(key, to_sign(object.covered));
+  return object;
+}
+
+auto malformed(std::string_view what) {
+  return base::fail(base::code::kCertificateMalformed, "not a signed object: " + std::string(what));
+}
+
+template <typename Body>
+base::Result<Signed<Body>> parse_object(ByteView bytes) {
+  auto found = extent(bytes);
+  if (!found) return tl::unexpected(found.error());
+  if (found->kind != Codec<Body>::kKind) return malformed("another kind of object than expected");
+  if (found->size != bytes.size()) return malformed("octets behind the signature");
+  Signed<Body> object;
+  std::size_t body_end = bytes.size() - crypto::kEd25519SignatureSize;
+  object.covered.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(body_end));
+  ByteReader in(bytes.subspan(kHead, body_end - kHead));
+  if (const char* wrong = Codec<Body>::parse(in, object.body)) return malformed(wrong);
+  if (!in.ok()) return malformed("ends inside a field");
+  if (!in.done()) return malformed("octets between the body and the signature");
+  std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(body_end), bytes.end(),
+            object.signature.begin());
+  return object;
+}
+
+}  // namespace
+
+LayerId layer_id_of(const Key& root_key) {
+  return crypto::sha256(view("entresol layer v1"), root_key);
+}
+
+wire::Name name_of(const LayerId& layer, std::uint8_t suite, const Key& key) {
+  base::Bytes input(layer.begin(), layer.end());
+  input.push_back(suite);
+  input.insert(input.end(), key.begin(), key.end());
+  auto hash = crypto::sha256(view("entresol name v1"), input);
+  wire::Name name;
+  name.octets[0] = 0xfd;
+  name.octets[1] = 0x35;
+  std::copy_n(layer.begin(), 2, name.octets.begin() + 2);
+  std::copy_n(hash.begin(), 12, name.octets.begin() + 4);
+  return name;
+}
+
+template <typename Body>
+bool Signed<Body>::signed_by(const Key& key) const {
+  return crypto::ed25519_verify(key, to_sign(covered), signature);
+}
+template struct Signed<Certificate>;
+template struct Signed<Delegation>;
+template struct Signed<Registration>;
+template struct Signed<Grant>;
+
+Signed<Certificate> sign(const Certificate& body, const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+Signed<Delegation> sign(const Delegation& body, const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+Signed<Registration> sign(const Registration& body, const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+Signed<Grant> sign(const Grant& body, const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+
+base::Result<Extent> extent(ByteView bytes) {
+  ByteReader in(bytes);
+  std::uint8_t version = in.u8();
+  std::uint8_t kind = in.u8();
+  std::size_t size = kHead + in.u16() + crypto::kEd25519SignatureSize;
+  if (!in.ok()) return malformed("shorter than its head");
+  if (version != kVersion) return malformed("version is not 1");
+  if (kind < 1 || kind > 4) return malformed("unknown kind");
+  if (size > kMaxObject) return malformed("longer than 4096 octets");
+  if (size > bytes.size()) return malformed("ends before its signature");
+  return Extent{static_cast<Kind>(kind), size};
+}
+
+base::Result<Signed<Certificate>> parse_certificate(ByteView bytes) {
+  return parse_object<Certificate>(bytes);
+}
+base::Result<Signed<Delegation>> parse_delegation(ByteView bytes) {
+  return parse_object<Delegation>(bytes);
+}
+base::Result<Signed<Registration>> parse_registration(ByteView bytes) {
+  return parse_object<Registration>(bytes);
+}
+base::Result<Signed<Grant>> parse_grant(ByteView bytes) { return parse_object<Grant>(bytes); }
+
+}  // namespace entresol::layer::membership

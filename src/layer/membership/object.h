@@ -1,0 +1,118 @@
+// The signed objects of a layer: certificate, delegation, registration, guest's grant. One binary form for files, the
+// handshake, and later the controller. Source: docs/wire.md section 9, field by field.
+//
+// parse() checks form only; whether to believe an object is asked of Trust (trust.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "crypto/ed25519.h"
+#include "wire/name.h"
+
+namespace entresol::layer::membership {
+
+using LayerId = std::array<std::uint8_t, 32>;
+using Key = std::array<std::uint8_t, 32>;
+using Ipv4 = std::array<std::uint8_t, 4>;
+
+inline constexpr std::uint8_t kSuiteEd25519 = 1;
+inline constexpr std::uint8_t kSuiteGuestX25519 = 128;
+inline constexpr std::uint8_t kProtocolNative = 1;  // of a registration's keys
+inline constexpr std::size_t kMaxObject = 4096;     // octets, signature included
+
+enum class Kind : std::uint8_t { kCertificate = 1, kDelegation = 2, kRegistration = 3, kGrant = 4 };
+enum class Role : std::uint8_t { kHost = 1, kNode = 2 };
+
+LayerId layer_id_of(const Key& root_key);
+// `fd35:LLLL:` and 96 bits of the hash of what lasts: the identity key, or a guest's WireGuard key.
+wire::Name name_of(const LayerId& layer, std::uint8_t suite, const Key& key);
+
+struct Validity {
+  base::UnixSeconds not_before = 0;
+  base::UnixSeconds not_after = 0;
+  bool holds(base::UnixSeconds now) const { return not_before <= now && now < not_after; }
+};
+
+struct Certificate {
+  LayerId layer{};
+  Key identity{};
+  Role role = Role::kHost;
+  Ipv4 ipv4{};  // zero: none
+  Validity validity;
+  std::string label;
+  std::vector<std::string> tags;
+  Key issuer{};
+  wire::Name name() const { return name_of(layer, kSuiteEd25519, identity); }
+};
+
+struct Delegation {
+  LayerId layer{};
+  Key operator_key{};
+  Validity validity;
+  std::string label;
+};
+
+struct Registration {
+  LayerId layer{};
+  wire::Name name;
+  std::uint64_t sequence = 0;
+  base::UnixSeconds not_after = 0;
+  std::vector<wire::Name> attachments;  // nodes
+  struct ProtocolKey {
+    std::uint8_t protocol = kProtocolNative;
+    Key key{};
+  };
+  std::vector<ProtocolKey> keys;
+};
+
+struct Grant {
+  LayerId layer{};
+  Key wireguard_key{};
+  Ipv4 ipv4{};
+  Validity validity;
+  std::string label;
+  std::vector<std::string> tags;
+  std::vector<wire::Name> nodes;  // empty: every node
+  Key issuer{};
+  wire::Name name() const { return name_of(layer, kSuiteGuestX25519, wireguard_key); }
+};
+
+// An object with its signature, and the octets that the signature covers.
+template <typename Body>
+struct Signed {
+  Body body;
+  base::Bytes covered;  // the object's octets before the signature
+  crypto::Ed25519Signature signature{};
+  base::Bytes octets() const {
+    base::Bytes all = covered;
+    all.insert(all.end(), signature.begin(), signature.end());
+    return all;
+  }
+  bool signed_by(const Key& key) const;
+};
+
+Signed<Certificate> sign(const Certificate& body, const crypto::Ed25519KeyPair& key);
+Signed<Delegation> sign(const Delegation& body, const crypto::Ed25519KeyPair& key);
+Signed<Registration> sign(const Registration& body, const crypto::Ed25519KeyPair& key);
+Signed<Grant> sign(const Grant& body, const crypto::Ed25519KeyPair& key);
+
+// Length of the object that starts here, signature included, and its kind; an error if it is not whole.
+struct Extent {
+  Kind kind;
+  std::size_t size;
+};
+base::Result<Extent> extent(base::ByteView bytes);
+
+// Exactly one object, nothing behind it. Error: kCertificateMalformed with what is wrong.
+base::Result<Signed<Certificate>> parse_certificate(base::ByteView bytes);
+base::Result<Signed<Delegation>> parse_delegation(base::ByteView bytes);
+base::Result<Signed<Registration>> parse_registration(base::ByteView bytes);
+base::Result<Signed<Grant>> parse_grant(base::ByteView bytes);
+
+}  // namespace entresol::layer::membership

@@ -1,0 +1,74 @@
+#include "layer/membership/trust.h"
+
+#include "base/error_codes.h"
+
+namespace entresol::layer::membership {
+namespace {
+
+namespace code = base::code;
+
+template <typename Body>
+base::Result<Body> believe(const base::Result<Signed<Body>>& object, const LayerId& layer,
+                           const Key& issuer, base::UnixSeconds now) {
+  if (!object) return tl::unexpected(object.error());
+  const Body& body = object->body;
+  if (body.layer != layer)
+    return base::fail(code::kWrongLayer, "'" + body.label + "' belongs to another layer");
+  if (body.issuer != issuer || !object->signed_by(issuer))
+    return base::fail(code::kCertificateUntrusted,
+                      "'" + body.label + "' is not signed by the root or by an operator of it");
+  if (!body.validity.holds(now))
+    return base::fail(code::kCertificateExpired, "'" + body.label + "' is not valid at this time");
+  return body;
+}
+
+}  // namespace
+
+base::Result<base::ByteView> Trust::resolve_issuer(base::ByteView chain, base::UnixSeconds now,
+                                                   Key& issuer) const {
+  issuer = root_;
+  auto first = extent(chain);
+  if (!first) return tl::unexpected(first.error());
+  if (first->kind != Kind::kDelegation) return chain;
+  auto delegation = parse_delegation(chain.first(first->size));
+  if (!delegation) return tl::unexpected(delegation.error());
+  if (delegation->body.layer != layer_)
+    return base::fail(code::kWrongLayer, "operator's delegation belongs to another layer");
+  if (!delegation->signed_by(root_))
+    return base::fail(code::kCertificateUntrusted, "operator's delegation is not signed by the root");
+  if (!delegation->body.validity.holds(now))
+    return base::fail(code::kCertificateExpired, "operator's delegation is not valid at this time");
+  issuer = delegation->body.operator_key;
+  return chain.subspan(first->size);
+}
+
+base::Result<Certificate> Trust::certificate(base::ByteView chain, base::UnixSeconds now) const {
+  Key issuer;
+  auto rest = resolve_issuer(chain, now, issuer);
+  if (!rest) return tl::unexpected(rest.error());
+  return believe(parse_certificate(*rest), layer_, issuer, now);
+}
+
+base::Result<Grant> Trust::grant(base::ByteView chain, base::UnixSeconds now) const {
+  Key issuer;
+  auto rest = resolve_issuer(chain, now, issuer);
+  if (!rest) return tl::unexpected(rest.error());
+  return believe(parse_grant(*rest), layer_, issuer, now);
+}
+
+base::Result<Registration> Trust::registration(base::ByteView bytes, const Certificate& of,
+                                               base::UnixSeconds now) const {
+  auto object = parse_registration(bytes);
+  if (!object) return tl::unexpected(object.error());
+  const Registration& body = object->body;
+  if (body.layer != layer_)
+    return base::fail(code::kWrongLayer, "registration belongs to another layer");
+  if (body.name != of.name() || !object->signed_by(of.identity))
+    return base::fail(code::kCertificateUntrusted,
+                      "registration is not signed by the identity of '" + of.label + "'");
+  if (now >= body.not_after)
+    return base::fail(code::kCertificateExpired, "registration of '" + of.label + "' has ended");
+  return body;
+}
+
+}  // namespace entresol::layer::membership

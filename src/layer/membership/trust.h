@@ -1,0 +1,31 @@
+// Whom to believe: the root of a layer, and what it follows from it. Everything is verified offline.
+#pragma once
+
+#include "base/result.h"
+#include "layer/membership/object.h"
+
+namespace entresol::layer::membership {
+
+class Trust {
+ public:
+  explicit Trust(const Key& root_key) : root_(root_key), layer_(layer_id_of(root_key)) {}
+
+  const LayerId& layer() const { return layer_; }
+  const Key& root() const { return root_; }
+
+  // A certificate as it travels: itself alone if the root issued it, or with the operator's delegation before it.
+  // Errors: kCertificateMalformed, kWrongLayer, kCertificateUntrusted, kCertificateExpired.
+  base::Result<Certificate> certificate(base::ByteView chain, base::UnixSeconds now) const;
+  base::Result<Grant> grant(base::ByteView chain, base::UnixSeconds now) const;
+  // A registration is believed if the certified identity signed it, for its own name, and its lease has not ended.
+  base::Result<Registration> registration(base::ByteView bytes, const Certificate& of,
+                                          base::UnixSeconds now) const;
+
+ private:
+  base::Result<base::ByteView> resolve_issuer(base::ByteView chain, base::UnixSeconds now,
+                                              Key& issuer) const;
+  Key root_;
+  LayerId layer_;
+};
+
+}  // namespace entresol::layer::membership

@@ -1,0 +1,162 @@
+// The agent between applications and a layer: inner IP packets of a local name become the layer's sealed packets, and
+// sealed packets become inner IP packets again. A host's agent speaks for the host itself; a node's for its guests.
+//
+// What it holds against a hostile peer: a session's packets carry its two names and nothing else (session_names); the
+// inside agrees with the outside (inside_differs); a far end may not claim to have answered what was never asked, nor to
+// have opened what this end opened (not_opener). What it tells the application: ICMP for what cannot be delivered.
+//
+// Pure. One thread. Outputs are collected: take them with packets(), replies() after each call, then begin() anew.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/drop.h"
+#include "layer/inner/icmp.h"
+#include "layer/inner/segment.h"
+#include "layer/session/flow.h"
+#include "layer/session/sessions.h"
+#include "wire/control.h"
+
+namespace entresol::layer::session {
+
+struct AgentConfig {
+  crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
+  crypto::SecretBytes<32> reset_secret;
+  security::Timing timing;
+};
+
+// An inner IP packet for a local name: an ICMP error, to be given to the application's side as it is.
+struct Reply {
+  wire::Name local;
+  base::Bytes packet;
+};
+
+// What an echo that this member asked for has brought.
+struct EchoResult {
+  std::uint16_t identifier = 0;
+  std::uint16_t sequence = 0;
+  wire::Name from;
+  bool reply = false;                 // else an error: `error` says which
+  wire::ControlType error = wire::ControlType::echo_reply;
+  std::string text;
+};
+
+class Agent {
+ public:
+  Agent(membership::Membership& membership, const AgentConfig& config, base::RandomSource& random);
+
+  // Largest inner packet of the way into the layer (the link's); what is larger is answered with Packet Too Big.
+  void set_mtu(std::uint16_t octets) { mtu_ = octets; }
+  // No way into the layer: applications are told at once instead of waiting.
+  void set_unreachable(bool unreachable) { unreachable_ = unreachable; }
+
+  void begin();  // forgets packets() and replies(); their memory is used again
+
+  // An inner packet of `local`, and what the device said of it. `packet` has Segmenter::kHeadroom writable octets before
+  // it. It is sealed into packets(), or waits for the session, or is answered in replies(). Returns none, or why it was
+  // dropped.
+  base::DropReason outbound(base::MutableBytes packet, const inner::IpPacket& ip,
+                            const inner::Offload& offload, const wire::Name& local,
+                            base::TimePoint now, std::int64_t unix_nanos);
+
+  // A sealed packet (next protocol 3) for one of the names that live here; opened in place. On `none`, `out` is the inner
+  // packet. May add to packets() (an answer about who opened, a reset).
+  base::DropReason inbound(const wire::HeaderView& view, base::TimePoint now,
+                           inner::InsidePacket& out);
+  // A session's handshake message (next protocol 2).
+  base::DropReason handshake(const wire::HeaderView& view, base::TimePoint now,
+                             std::int64_t unix_nanos);
+  // A control message (next protocol 1). `trusted` is the name of the node that this member is attached to.
+  base::DropReason control(const wire::HeaderView& view, const wire::Name& trusted,
+                           base::TimePoint now);
+  // Asks for an echo; results come out of echoes().
+  void send_echo(const wire::Name& local, const wire::Name& far, std::uint8_t ttl,
+                 std::uint16_t identifier, std::uint16_t sequence);
+
+  void after_batch(base::TimePoint now, std::int64_t unix_nanos);  // reports, timers' work; once a batch
+  void on_timer(base::TimePoint now, std::int64_t unix_nanos);
+  base::TimePoint next_timer() const;
+  void rekey_all(base::TimePoint now, std::int64_t unix_nanos);
+  // Sets up the session before there is a packet for it.
+  bool prepare(const wire::Name& local, const wire::Name& far, base::TimePoint now,
+               std::int64_t unix_nanos);
+
+  // The layer's packets to be forwarded, in order. Valid until begin().
+  std::span<const base::MutableBytes> packets() const { return packets_; }
+  // Takes back the newest of them, for a caller that forwards it itself.
+  base::MutableBytes take_last() {
+    const base::MutableBytes last = packets_.back();
+    packets_.pop_back();
+    return last;
+  }
+  bool full() const { return packets_.size() + kMostSegments > kMaxPackets || arena_used_ > kArenaFull; }
+  std::vector<Reply>& replies() { return replies_; }
+  std::vector<EchoResult>& echoes() { return echoes_; }
+  Sessions& sessions() { return sessions_; }
+  const Sessions& sessions() const { return sessions_; }
+  const FlowTable& flows() const { return flows_; }
+
+ private:
+  static constexpr std::size_t kMaxPackets = 256;
+  static constexpr std::size_t kMostSegments = 128;
+  static constexpr std::size_t kArena = 512 * 1024;
+  static constexpr std::size_t kArenaFull = kArena - 160 * 1024;
+  static constexpr std::size_t kMaxWaiting = 128 * 1024;  // octets per session
+  static constexpr std::size_t kMaxWaitingPackets = 64;
+  static constexpr std::size_t kMaxEchoes = 256;  // until they are taken: anybody may send more
+
+  Session* session_to(const inner::IpPacket& ip, const wire::Name& local);
+  Flow& flow_for(const inner::IpPacket& ip, const Session& session, base::TimePoint now);
+  base::DropReason seal_all(base::MutableBytes packet, const inner::IpPacket& ip,
+                            const inner::Offload& offload, Session& session, base::TimePoint now);
+  bool seal_segment(const inner::Segment& segment, Flow& flow, Session& session,
+                    const inner::IpPacket& ip);
+  void prepare_headers(Flow& flow, const Session& session);
+  base::DropReason wait(Session& session, base::MutableBytes packet, const inner::Offload& offload,
+                        base::TimePoint now, std::int64_t unix_nanos);
+  void send_waiting(base::TimePoint now);
+  void fail_waiting();
+  void answer_waiting(Session& session, inner::IcmpError error);
+  void send_handshakes();
+  void send_keepalive(Session& session);
+  base::DropReason check_opener(const wire::HeaderView& view, const Session& session,
+                                const inner::IpPacket& ip, base::TimePoint now);
+  void answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView packet,
+              const wire::Name& local, const inner::Address& from);
+  void send_control(const wire::Name& local, const wire::Name& far, std::uint32_t service,
+                    std::uint8_t ttl, base::ByteView payload);
+  void control_error(const wire::ControlView& message, const wire::HeaderView& view,
+                     const wire::Name& trusted);
+  void add_echo(EchoResult result);
+  void icmp_for(const Flow& flow, const wire::ControlView& message, const wire::Name& reporter);
+  std::uint8_t* room(std::size_t octets);
+
+  membership::Membership& membership_;
+  base::RandomSource& random_;
+  Sessions sessions_;
+  FlowTable flows_;
+  FragmentTable fragments_;
+  std::uint32_t wire_layer_;
+  std::uint16_t mtu_ = 1280;
+  bool unreachable_ = false;
+  base::TimePoint next_expiry_{};
+
+  // The last destination, since packets come in runs.
+  wire::Name last_local_;
+  inner::Address last_destination_{};
+  Session* last_session_ = nullptr;
+
+  std::unique_ptr<std::uint8_t[]> arena_;
+  std::size_t arena_used_ = 0;
+  std::vector<base::MutableBytes> packets_;
+  std::vector<Reply> replies_;
+  std::vector<EchoResult> echoes_;
+  std::vector<HandshakeOut> handshakes_;
+  inner::Segmenter segmenter_;
+};
+
+}  // namespace entresol::layer::session

@@ -1,0 +1,297 @@
+// The agent's slower half: packets that wait for keys, handshakes, control messages, ICMP for applications, timers.
+#include <algorithm>
+#include <cstring>
+
+#include "layer/session/agent.h"
+
+namespace entresol::layer::session {
+namespace {
+
+using base::DropReason;
+
+constexpr std::uint8_t kDefaultTtl = 64;
+constexpr base::Duration kExpiryInterval = std::chrono::seconds(30);
+
+inner::IcmpError icmp_kind(wire::ControlType type) {
+  switch (type) {
+    case wire::ControlType::ttl_exceeded:
+      return inner::IcmpError::kTimeExceeded;
+    case wire::ControlType::too_big:
+      return inner::IcmpError::kTooBig;
+    case wire::ControlType::refused_by_rule:
+      return inner::IcmpError::kProhibited;
+    case wire::ControlType::no_route:
+      return inner::IcmpError::kHostUnreachable;
+    default:
+      return inner::IcmpError::kNoRoute;
+  }
+}
+
+}  // namespace
+
+// ---- waiting for a session ---------------------------------------------------------------------------------------
+
+DropReason Agent::wait(Session& session, base::MutableBytes packet, const inner::Offload& offload,
+                       base::TimePoint now, std::int64_t unix_nanos) {
+  sessions_.connect(session, now, unix_nanos, handshakes_);
+  if (session.waiting.size() >= kMaxWaitingPackets ||
+      session.waiting_bytes + packet.size() > kMaxWaiting)
+    return DropReason::session_pending;
+  session.waiting.push_back({base::Bytes(packet.begin(), packet.end()), offload});
+  session.waiting_bytes += packet.size();
+  return DropReason::none;
+}
+
+void Agent::send_waiting(base::TimePoint now) {
+  std::vector<Session*> ready;
+  ready.swap(sessions_.ready());
+  for (Session* session : ready) {
+    while (!session->waiting.empty() && session->send && !full()) {
+      Session::Waiting waiting = std::move(session->waiting.front());
+      session->waiting.pop_front();
+      session->waiting_bytes -= waiting.packet.size();
+      waiting.packet.insert(waiting.packet.begin(), inner::Segmenter::kHeadroom, 0);
+      const base::MutableBytes packet =
+          base::MutableBytes(waiting.packet).subspan(inner::Segmenter::kHeadroom);
+      inner::IpPacket ip;
+      if (inner::parse(packet, ip, inner::HeaderChecksum::kTrust) != DropReason::none) continue;
+      if (segmenter_.start(packet, ip, waiting.offload, inner::Segmenter::Checksums::kOctet) !=
+          DropReason::none)
+        continue;
+      seal_all(packet, ip, waiting.offload, *session, now);
+    }
+    // Without keys they wait for the next ones.
+    if (!session->waiting.empty() && session->send) sessions_.ready().push_back(session);
+  }
+}
+
+// The session was given up: whoever waits for it is told.
+void Agent::fail_waiting() {
+  for (Session* session : sessions_.failed())
+    answer_waiting(*session, inner::IcmpError::kHostUnreachable);
+  sessions_.failed().clear();
+}
+
+void Agent::answer_waiting(Session& session, inner::IcmpError error) {
+  for (Session::Waiting& waiting : session.waiting) {
+    inner::IpPacket ip;
+    if (inner::parse(waiting.packet, ip, inner::HeaderChecksum::kTrust) != DropReason::none)
+      continue;
+    answer(error, 0, waiting.packet, session.local, ip.destination);
+  }
+  session.waiting.clear();
+  session.waiting_bytes = 0;
+}
+
+DropReason Agent::handshake(const wire::HeaderView& view, base::TimePoint now,
+                            std::int64_t unix_nanos) {
+  const DropReason reason = sessions_.handle(view.payload(), view.destination(), view.source(), now,
+                                             unix_nanos, handshakes_);
+  after_batch(now, unix_nanos);
+  return reason;
+}
+
+void Agent::send_handshakes() {
+  for (const HandshakeOut& out : handshakes_) {
+    wire::Header header;
+    header.ttl = kDefaultTtl;
+    header.next_protocol = wire::next_protocol::kHandshake;
+    header.layer = wire_layer_;
+    header.service = wire::service::kIpDelivery;
+    header.source = out.local;
+    header.destination = out.far;
+    const std::size_t size = header.size() + out.message.size();
+    std::uint8_t* at = room(size);
+    if (at == nullptr || out.message.size() > wire::kPayloadMaximum) continue;
+    header.emit(at, static_cast<std::uint16_t>(out.message.size()));
+    std::memcpy(at + header.size(), out.message.data(), out.message.size());
+    packets_.emplace_back(at, size);
+    arena_used_ += size;
+  }
+  handshakes_.clear();
+}
+
+// A record without an inner packet: inner protocol 59, "no next header".
+void Agent::send_keepalive(Session& session) {
+  wire::Header header;
+  header.ttl = kDefaultTtl;
+  header.next_protocol = wire::next_protocol::kSealed;
+  header.layer = wire_layer_;
+  header.service = wire::service::kIpDelivery;
+  header.inner_protocol = inner::kProtocolNone;
+  header.opener = true;
+  header.source = session.local;
+  header.destination = session.far;
+  const std::uint8_t plain[2] = {0, 6};
+  const wire::SessionHeader on_wire{wire::WireId{session.send->wire_id},
+                                    static_cast<std::uint32_t>(session.send->next)};
+  wire::CanonicalForm canonical(membership_.trust().layer(), header);
+  canonical.set(on_wire);
+  constexpr std::size_t kPayload = wire::kSessionHeaderSize + sizeof plain + security::kRecordTag;
+  std::uint8_t* at = room(wire::kHeaderSize + kPayload);
+  if (at == nullptr) return;
+  header.emit(at, kPayload);
+  on_wire.emit(at + wire::kHeaderSize);
+  if (!security::seal_session(*session.send, canonical.octets(), plain, sizeof plain,
+                              at + wire::kHeaderSize + wire::kSessionHeaderSize))
+    return;
+  packets_.emplace_back(at, wire::kHeaderSize + kPayload);
+  arena_used_ += wire::kHeaderSize + kPayload;
+  sessions_.touch(session);
+  ++session.traffic.sent_empty;
+}
+
+// ---- control messages --------------------------------------------------------------------------------------------
+
+void Agent::send_control(const wire::Name& local, const wire::Name& far, std::uint32_t service,
+                         std::uint8_t ttl, base::ByteView payload) {
+  wire::Header header;
+  header.ttl = ttl;
+  header.next_protocol = wire::next_protocol::kControl;
+  header.layer = wire_layer_;
+  header.service = service;
+  header.source = local;
+  header.destination = far;
+  const std::size_t size = header.size() + payload.size();
+  std::uint8_t* at = room(size);
+  if (at == nullptr || payload.size() > wire::kPayloadMaximum) return;
+  header.emit(at, static_cast<std::uint16_t>(payload.size()));
+  std::memcpy(at + header.size(), payload.data(), payload.size());
+  packets_.emplace_back(at, size);
+  arena_used_ += size;
+}
+
+void Agent::send_echo(const wire::Name& local, const wire::Name& far, std::uint8_t ttl,
+                      std::uint16_t identifier, std::uint16_t sequence) {
+  send_control(local, far, wire::service::kMember, ttl,
+               wire::emit_echo(wire::ControlType::echo_request, identifier, sequence, {}));
+}
+
+DropReason Agent::control(const wire::HeaderView& view, const wire::Name& trusted,
+                          base::TimePoint now) {
+  (void)now;
+  wire::ControlView message;
+  if (auto reason = wire::ControlView::parse(view.payload(), message); reason != DropReason::none)
+    return reason;
+  if (!message.known()) return DropReason::none;
+  if (message.type() == wire::ControlType::echo_request) {
+    send_control(view.destination(), view.source(), wire::service::kMember, kDefaultTtl,
+                 wire::emit_echo_reply(message));
+  } else if (message.type() == wire::ControlType::echo_reply) {
+    add_echo({message.echo_identifier(), message.echo_sequence(), view.source(), true,
+              wire::ControlType::echo_reply, ""});
+  } else {
+    control_error(message, view, trusted);
+  }
+  return DropReason::none;
+}
+
+void Agent::add_echo(EchoResult result) {
+  if (echoes_.size() < kMaxEchoes) echoes_.push_back(std::move(result));
+}
+
+// Believed only from the own node, the flow's other end or this member's own forwarding (nobody else can send under its
+// name), and only about what this end has sent.
+void Agent::control_error(const wire::ControlView& message, const wire::HeaderView& view,
+                          const wire::Name& trusted) {
+  const wire::Quote quote = message.quote();
+  if (quote.source() != view.destination()) return;
+  if (view.source() != trusted && view.source() != quote.destination() &&
+      view.source() != membership_.own().name)
+    return;
+  if (quote.next_protocol() == wire::next_protocol::kControl) {
+    // Of an echo request the quote reaches just as far as its identifier and sequence.
+    if (quote.octets().size() < wire::kHeaderSize + wire::kControlHeaderSize) return;
+    const std::uint32_t info = base::load_be32(quote.octets().data() + wire::kHeaderSize + 4);
+    add_echo({static_cast<std::uint16_t>(info >> 16), static_cast<std::uint16_t>(info),
+              view.source(), false, message.type(), std::string(message.text())});
+    return;
+  }
+  if (quote.next_protocol() == wire::next_protocol::kHandshake) {
+    // Who waits for the session learns it now, not when the handshake is given up.
+    if (Session* session = sessions_.find_names(quote.source(), quote.destination()))
+      answer_waiting(*session, icmp_kind(message.type()));
+    return;
+  }
+  Flow* flow = flows_.find_id(quote.flow_id());
+  if (flow == nullptr || flow->key.far != quote.destination() ||
+      flow->key.local != quote.source() || flow->key.protocol != quote.inner_protocol())
+    return;
+  if (message.type() == wire::ControlType::opened_from_other_side) {
+    if (view.source() != flow->key.far) return;
+    const bool claimed = (quote.inner_flags() & wire::kInnerOpener) != 0;
+    if (flow->opened_here != claimed) return;  // has been corrected already
+    if (claimed && flow->confirmed) return;    // this end knows better
+    flow->opened_here = !claimed;
+    flow->confirmed = false;
+    flow->session_keys = 0;  // the header is made anew
+    return;
+  }
+  icmp_for(*flow, message, view.source());
+}
+
+void Agent::icmp_for(const Flow& flow, const wire::ControlView& message,
+                     const wire::Name& reporter) {
+  const std::uint32_t mtu = message.type() == wire::ControlType::too_big
+                                ? std::clamp<std::uint32_t>(message.info(), 1280, 65535)
+                                : 0;
+  inner::Address from = reporter.octets;
+  if (flow.key.version == 4) {
+    // Reports come from the reporter's address; a member without one lends the destination's.
+    const auto* member = membership_.find(reporter);
+    const auto* far = membership_.find(flow.key.far);
+    membership::Ipv4 ipv4{};
+    if (member != nullptr) ipv4 = member->ipv4;
+    if (ipv4 == membership::Ipv4{} && far != nullptr) ipv4 = far->ipv4;
+    from = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ipv4[0], ipv4[1], ipv4[2], ipv4[3]};
+  }
+  answer(icmp_kind(message.type()), mtu, base::ByteView(flow.saved.data(), flow.saved_size), flow.key.local, from);
+}
+
+void Agent::answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView packet,
+                   const wire::Name& local, const inner::Address& from) {
+  if (replies_.size() >= kMaxPackets) return;
+  base::Bytes reply(inner::kMaxIcmpError);
+  const std::size_t size = inner::build_icmp_error(error, mtu, packet, from, reply);
+  if (size == 0) return;
+  reply.resize(size);
+  replies_.push_back({local, std::move(reply)});
+}
+
+// ---- time --------------------------------------------------------------------------------------------------------
+
+void Agent::after_batch(base::TimePoint now, std::int64_t unix_nanos) {
+  sessions_.report(now, unix_nanos, handshakes_);
+  send_handshakes();
+  send_waiting(now);
+  fail_waiting();
+  for (Session* session : sessions_.keepalives()) send_keepalive(*session);
+  sessions_.keepalives().clear();
+}
+
+void Agent::on_timer(base::TimePoint now, std::int64_t unix_nanos) {
+  sessions_.on_timer(now, unix_nanos, handshakes_);
+  if (now >= next_expiry_) {
+    flows_.expire(now);
+    next_expiry_ = now + kExpiryInterval;
+  }
+  after_batch(now, unix_nanos);
+}
+
+base::TimePoint Agent::next_timer() const { return std::min(sessions_.next_timer(), next_expiry_); }
+
+void Agent::rekey_all(base::TimePoint now, std::int64_t unix_nanos) {
+  sessions_.rekey_all(now, unix_nanos, handshakes_);
+  after_batch(now, unix_nanos);
+}
+
+bool Agent::prepare(const wire::Name& local, const wire::Name& far, base::TimePoint now,
+                    std::int64_t unix_nanos) {
+  Session* session = sessions_.open(local, far);
+  if (session == nullptr) return false;
+  if (!session->send) sessions_.connect(*session, now, unix_nanos, handshakes_);
+  after_batch(now, unix_nanos);
+  return true;
+}
+
+}  // namespace entresol::layer::session

@@ -1,0 +1,55 @@
+#include "node/node.h"
+
+#include "runtime/files.h"
+#include "runtime/link_size.h"
+
+namespace entresol::node {
+namespace {
+
+base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer& layer) {
+  const base::UnixSeconds now = io::unix_now();
+  auto setup = runtime::read_layer(layer, now, io::unix_nanos());
+  if (!setup) return tl::unexpected(setup.error());
+  auto index = runtime.member().add_layer(std::move(*setup), now);
+  if (!index) return tl::unexpected(index.error());
+  if (auto learned = runtime::learn_directory(runtime.member(), *index, layer.directory, now); !learned)
+    return learned;
+  for (const auto& guest : layer.guests) {
+    auto grant = runtime::read_grant(guest.grant);
+    if (!grant) return tl::unexpected(grant.error());
+    std::optional<crypto::SecretBytes<32>> preshared_key;
+    if (!guest.preshared_key.empty()) {
+      auto key = runtime::read_preshared_key(guest.preshared_key);
+      if (!key) return tl::unexpected(key.error());
+      preshared_key = std::move(*key);
+    }
+    auto added = runtime.member().add_guest(*index, std::move(*grant), std::move(preshared_key),
+                                            guest.mtu, now);
+    if (!added) {
+      added.error().message = guest.grant + ": " + added.error().message;
+      return tl::unexpected(added.error());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<runtime::Runtime>> start(const config::Node& config) {
+  // Hosts may dial over IPv6, whose header is the larger, unless the socket says otherwise.
+  auto max_packet = runtime::link_max_packet(config.underlay_mtu, !io::is_v4(config.listen.address) && !io::is_unspecified(config.listen.address));
+  if (!max_packet) return tl::unexpected(max_packet.error());
+  auto runtime = runtime::Runtime::create(config, {true, config.listen, "node"});
+  if (!runtime) return tl::unexpected(runtime.error());
+  (*runtime)->member().set_accepted_max_packet(*max_packet);
+  for (const auto& layer : config.layers)
+    if (auto added = add_layer(**runtime, layer); !added) return tl::unexpected(added.error());
+  if (auto control = (*runtime)->open_control(config.control); !control)
+    return tl::unexpected(control.error());
+  if (config.metrics)
+    if (auto metrics = (*runtime)->open_metrics(*config.metrics); !metrics)
+      return tl::unexpected(metrics.error());
+  return runtime;
+}
+
+}  // namespace entresol::node

@@ -1,0 +1,155 @@
+#include "runtime/ping.h"
+
+#include <algorithm>
+
+#include "base/error_codes.h"
+#include "io/clock.h"
+#include "layer/member/member.h"
+
+namespace entresol::runtime {
+namespace {
+
+constexpr base::Duration kProbeTime = std::chrono::seconds(1);
+constexpr std::uint8_t kFullTtl = 64;
+constexpr std::size_t kMaxCount = 100;
+constexpr std::size_t kMaxPings = 32;
+
+// A member by its label, its name or its IPv4 address as text.
+const layer::membership::Member* find_member(const layer::membership::Membership& membership,
+                                             const std::string& text) {
+  if (auto name = wire::name_from_text(text)) return membership.find(*name);
+  for (const auto& [name, member] : membership.all()) {
+    const auto& v4 = member.ipv4;
+    const std::string address = std::to_string(v4[0]) + "." + std::to_string(v4[1]) + "." +
+                                std::to_string(v4[2]) + "." + std::to_string(v4[3]);
+    if (member.label == text || address == text) return &member;
+  }
+  return nullptr;
+}
+
+std::string_view describe(wire::ControlType type) {
+  switch (type) {
+    case wire::ControlType::no_route:
+      return "no route";
+    case wire::ControlType::unknown_service:
+      return "unknown service";
+    case wire::ControlType::ttl_exceeded:
+      return "TTL exceeded";
+    case wire::ControlType::refused_by_rule:
+      return "refused";
+    default:
+      return "error";
+  }
+}
+
+}  // namespace
+
+void Pings::start(const Json& call, io::ControlServer::Reply reply) {
+  auto refuse = [&](std::string_view code, const std::string& what) {
+    reply(Json{{"error", {{"code", code}, {"message", what}}}}.dump());
+  };
+  const std::string text = call.value("name", "");
+  const std::string label = call.value("layer", "");
+  if (pings_.size() >= kMaxPings) return refuse(base::code::kUsage, "too many pings at once");
+  for (std::size_t i = 0; i < member_.layer_count(); ++i) {
+    const auto index = static_cast<layer::member::LayerIndex>(i);
+    if (!label.empty() && member_.label(index) != label) continue;
+    const auto* member = find_member(member_.membership(index), text);
+    if (member == nullptr) continue;
+    Ping& ping = pings_.emplace_back();
+    ping.identifier = next_identifier_++;
+    ping.layer = index;
+    ping.target = member->name;
+    ping.label = member->label;
+    ping.count = std::clamp<std::size_t>(call.value("count", std::size_t{3}), 1, kMaxCount);
+    ping.reply = std::move(reply);
+    ping.timer = loop_.add_timer([this, id = ping.identifier] {
+      for (Ping& p : pings_)
+        if (p.identifier == id) send_next(p);
+    });
+    send_next(ping);
+    return;
+  }
+  refuse(base::code::kUnreachable, "no member '" + text + "' is known here");
+}
+
+// The first probe dies at the node and so names it.
+void Pings::send_next(Ping& ping) {
+  if (ping.probes.size() == ping.count + 1) return finish(ping);
+  const bool hop = ping.probes.empty();
+  Probe probe;
+  probe.sent = io::now();
+  ping.probes.push_back(probe);
+  loop_.arm(ping.timer, probe.sent + kProbeTime);
+  member_.send_echo(ping.layer, ping.target, hop ? 1 : kFullTtl, ping.identifier,
+                    static_cast<std::uint16_t>(ping.probes.size() - 1), probe.sent,
+                    io::unix_nanos());
+}
+
+void Pings::collect() {
+  for (std::size_t i = 0; i < member_.layer_count(); ++i) {
+    auto& echoes = member_.echoes(static_cast<layer::member::LayerIndex>(i));
+    for (const auto& echo : echoes) {
+      for (Ping& ping : pings_) {
+        if (ping.done || ping.identifier != echo.identifier || echo.sequence >= ping.probes.size()) continue;
+        Probe& probe = ping.probes[echo.sequence];
+        if (probe.answered) continue;
+        probe.answered = true;
+        probe.reply = echo.reply;
+        probe.milliseconds =
+            std::chrono::duration<double, std::milli>(io::now() - probe.sent).count();
+        probe.from = echo.from;
+        probe.error = echo.error;
+        probe.text = echo.text;
+        if (echo.sequence + 1u == ping.probes.size()) send_next(ping);
+      }
+    }
+    echoes.clear();
+  }
+  while (!pings_.empty() && pings_.front().done) pings_.pop_front();
+}
+
+Json Pings::path(const Ping& ping) const {
+  const auto& membership = member_.membership(ping.layer);
+  Json hops = Json::array();
+  hops.push_back({{"name", membership.own().label}, {"address", wire::to_string(membership.own().name)}});
+  const Probe& hop = ping.probes.front();
+  if (hop.answered) {
+    const auto* member = membership.find(hop.from);
+    hops.push_back({{"name", member != nullptr ? member->label : wire::to_string(hop.from)},
+                    {"address", wire::to_string(hop.from)},
+                    {"ms", hop.milliseconds}});
+  }
+  return hops;
+}
+
+void Pings::finish(Ping& ping) {
+  Json answer{{"target", ping.label}, {"address", wire::to_string(ping.target)}, {"layer", member_.label(ping.layer)}};
+  Json hops = path(ping);
+  Json echoes = Json::array();
+  std::size_t received = 0;
+  double least = 0;
+  std::string error;
+  for (std::size_t i = 1; i < ping.probes.size(); ++i) {
+    const Probe& probe = ping.probes[i];
+    if (probe.answered && probe.reply) {
+      least = received == 0 ? probe.milliseconds : std::min(least, probe.milliseconds);
+      ++received;
+      echoes.push_back(probe.milliseconds);
+    } else {
+      echoes.push_back(nullptr);
+      if (probe.answered) error = std::string(describe(probe.error)) + (probe.text.empty() ? "" : ": " + probe.text);
+    }
+  }
+  if (received > 0) hops.push_back({{"name", ping.label}, {"address", wire::to_string(ping.target)}, {"ms", least}});
+  answer["sent"] = ping.count;
+  answer["received"] = received;
+  answer["path"] = hops;
+  answer["echoes_ms"] = echoes;
+  if (!error.empty()) answer["refused"] = error;
+  ping.done = true;
+  loop_.remove_timer(ping.timer);
+  ping.reply(answer.dump());
+}
+
+}  // namespace entresol::runtime

@@ -1,0 +1,269 @@
+#include "runtime/runtime.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "base/error_codes.h"
+#include "runtime/metrics.h"
+#include "runtime/ping.h"
+#include "runtime/status.h"
+#include "services/ip_delivery/ip_delivery.h"
+
+namespace entresol::runtime {
+namespace {
+
+using layer::forwarding::InBurst;
+using layer::forwarding::LinkId;
+using layer::forwarding::LinkKind;
+using layer::forwarding::OutBurst;
+
+constexpr int kReceivesPerRound = 8;  // then timers, control and the TUN have their turn
+constexpr base::Duration kLogInterval = std::chrono::seconds(10);
+constexpr std::size_t kMaxOut = 512;
+
+io::LocalAddress local_address(const base::Endpoint& endpoint) {
+  io::LocalAddress out;
+  out.address = endpoint.address;
+  return out;
+}
+
+void configure_log(const config::Common& common) {
+  auto logger = spdlog::stderr_logger_mt("entresol");
+  spdlog::set_default_logger(logger);
+  // The JSON lines' keys are part of the interface: docs/operations.md.
+  spdlog::set_pattern(common.log_json
+                          ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"%v"})"
+                          : "%Y-%m-%d %H:%M:%S.%e %l %v");
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::err, spdlog::level::warn,
+                                                   spdlog::level::info, spdlog::level::debug};
+  spdlog::set_level(kLevels[static_cast<int>(common.log_level)]);
+  spdlog::flush_on(spdlog::level::info);
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& common,
+                                                       const Options& options) {
+  configure_log(common);
+  std::unique_ptr<Runtime> self(new Runtime());
+  self->common_ = common;
+  self->role_ = options.role;
+  auto loop = io::EventLoop::create();
+  if (!loop) return tl::unexpected(loop.error());
+  self->loop_ = std::move(*loop);
+  io::UdpOptions udp;
+  udp.bind = options.bind;
+  udp.gro = common.gro;
+  udp.gso = common.gso;
+  auto socket = io::UdpSocket::open(udp);
+  if (!socket) return tl::unexpected(socket.error());
+  self->socket_ = std::make_unique<io::UdpSocket>(std::move(*socket));
+  self->ring_ = std::make_unique<io::RxRing>();
+  self->services_.add(std::make_unique<services::IpDelivery>());
+  layer::member::MemberConfig member;
+  member.node = options.node;
+  member.cache_entries = options.node ? 32768 : 4096;
+  if (!common.key_log.empty())
+    member.key_log = [raw = self.get()](security::Purpose purpose, const security::Keys& keys) {
+      raw->write_key_log(purpose, keys);
+    };
+  layer::member::Output& output = *self;
+  self->member_ = std::make_unique<layer::member::Member>(member, self->services_, output,
+                                                          self->random_);
+  self->pings_ = std::make_unique<Pings>(*self->member_, *self->loop_);
+  self->started_ = io::now();
+
+  Runtime* raw = self.get();
+  auto watch = raw->loop_->watch(raw->socket_->fd(), io::Events::kRead,
+                                 [raw](std::uint32_t) { raw->receive(); });
+  if (!watch) return tl::unexpected(watch.error());
+  raw->timer_ = raw->loop_->add_timer([raw] {
+    raw->member_->tick(io::now(), io::unix_nanos());
+    raw->after_input();
+  });
+  raw->log_timer_ = raw->loop_->add_timer([raw] { raw->log_changes(); });
+  raw->loop_->arm(raw->log_timer_, io::now() + kLogInterval);
+  raw->loop_->set_end_of_round([raw] { raw->end_of_round(); });
+  auto signals = raw->loop_->watch_signals({SIGINT, SIGTERM}, [raw](int) { raw->stop(); });
+  if (!signals) return tl::unexpected(signals.error());
+  return self;
+}
+
+Runtime::~Runtime() = default;
+
+// ---- packets -----------------------------------------------------------------------------------------------------
+
+void Runtime::receive() {
+  for (int i = 0; i < kReceivesPerRound; ++i) {
+    const auto bursts = socket_->receive(*ring_);
+    if (bursts.empty()) break;
+    in_.clear();
+    for (const io::RxBurst& burst : bursts) {
+      InBurst in;
+      in.data = burst.data;
+      in.length = burst.length;
+      in.segment = burst.segment_size;
+      in.traffic_class = burst.traffic_class;
+      in.path.remote = burst.from;
+      in.path.local.address = burst.local.address;
+      in_.push_back(in);
+    }
+    member_->receive(in_, io::now(), io::unix_nanos());
+    if (applications_ != nullptr) applications_->flush();
+  }
+  after_input();
+}
+
+void Runtime::after_input() {
+  if (member_->work_waits()) {
+    member_->tick(io::now(), io::unix_nanos());
+    if (applications_ != nullptr) applications_->flush();
+  }
+}
+
+void Runtime::end_of_round() {
+  pings_->collect();
+  base::TimePoint next = member_->next_timer();
+  if (member_->work_waits()) next = io::now();
+  if (next == base::kNever) {
+    loop_->disarm(timer_);
+  } else {
+    loop_->arm(timer_, next);
+  }
+}
+
+void Runtime::send(const OutBurst& burst, const security::Path& path) {
+  io::TxBurst out;
+  out.data = burst.data;
+  out.length = burst.length;
+  out.segment_size = burst.segment;
+  out.traffic_class = burst.traffic_class;
+  out.to = path.remote;
+  out.local = local_address(path.local);
+  out.fragment = member_->tables().links[burst.link].kind == LinkKind::kGuest;
+  out_.push_back(out);
+  if (out_.size() >= kMaxOut) flush();
+}
+
+void Runtime::flush() {
+  if (out_.empty()) return;
+  const io::TxProgress progress = socket_->send(out_);
+  // A full socket buffer: nothing waits here, the ends' own control notices.
+  for (std::size_t i = progress.bursts; i < out_.size(); ++i) {
+    const std::size_t segment = std::max<std::size_t>(1, out_[i].segment_size);
+    const std::size_t left = out_[i].length - (i == progress.bursts ? progress.bytes : 0);
+    member_->count_drop(base::DropReason::send_failed, (left + segment - 1) / segment);
+  }
+  out_.clear();
+}
+
+void Runtime::send_datagram(base::ByteView datagram, const security::Path& path) {
+  io::TxBurst out;
+  out.data = datagram.data();
+  out.length = static_cast<std::uint32_t>(datagram.size());
+  out.to = path.remote;
+  out.local = local_address(path.local);
+  out.fragment = true;
+  flush();
+  (void)socket_->send(std::span(&out, 1));
+}
+
+void Runtime::deliver(layer::member::LayerIndex layer, const layer::inner::InsidePacket& packet) {
+  if (applications_ != nullptr) applications_->deliver(layer, packet);
+}
+
+void Runtime::deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) {
+  if (applications_ != nullptr) applications_->deliver_reply(layer, packet);
+}
+
+// ---- for people --------------------------------------------------------------------------------------------------
+
+base::Result<void> Runtime::open_control(const std::string& path) {
+  auto server = io::ControlServer::listen(
+      *loop_, path, [this](std::string_view request, io::ControlServer::Reply reply) {
+        answer(request, std::move(reply));
+      });
+  if (!server) return tl::unexpected(server.error());
+  control_ = std::move(*server);
+  return {};
+}
+
+base::Result<void> Runtime::open_metrics(const base::Endpoint& address) {
+  auto metrics = Metrics::listen(*this, address);
+  if (!metrics) return tl::unexpected(metrics.error());
+  metrics_ = std::move(*metrics);
+  return {};
+}
+
+void Runtime::answer(std::string_view request, io::ControlServer::Reply reply) {
+  const Json call = Json::parse(request, nullptr, false);
+  const std::string command =
+      call.is_object() && call.contains("command") && call["command"].is_string()
+          ? call["command"].get<std::string>()
+          : "";
+  auto refuse = [&](std::string_view code, const std::string& what) {
+    reply(Json{{"error", {{"code", code}, {"message", what}}}}.dump());
+  };
+  if (command == "status") {
+    reply(status().dump());
+  } else if (command == "metrics") {
+    reply(Json{{"text", metrics_text(*this)}}.dump());
+  } else if (command == "protocols") {
+    reply(protocols(*member_).dump());
+  } else if (command == "rekey") {
+    member_->rekey(io::now(), io::unix_nanos());
+    reply(Json{{"rekeyed", true}}.dump());
+  } else if (command == "ping") {
+    pings_->start(call, std::move(reply));
+  } else if (command == "down") {
+    reply(Json{{"stopping", true}}.dump());
+    stop();
+  } else {
+    refuse(base::code::kUsage, "unknown command '" + command + "'");
+  }
+}
+
+void Runtime::log_changes() {
+  const auto& tables = member_->tables();
+  for (std::uint32_t i = 1; i < tables.links.size(); ++i) {
+    const auto& link = tables.links[LinkId(i)];
+    const bool up = link.used && link.send != nullptr;
+    bool& before = links_up_[LinkId(i)];
+    if (up == before) continue;
+    before = up;
+    spdlog::info("link {} {}", wire::to_string(link.name), up ? "up" : "down");
+  }
+  std::uint64_t drops = 0;
+  for (std::size_t r = 1; r < base::kDropReasons; ++r)
+    drops += member_->counters().drops[static_cast<base::DropReason>(r)];
+  // One line an interval, however many packets.
+  if (drops > drops_logged_)
+    spdlog::warn("{} packets dropped; `entresol status` has the reasons", drops - drops_logged_);
+  drops_logged_ = drops;
+  loop_->arm(log_timer_, io::now() + kLogInterval);
+}
+
+// docs/wire.md's decoder reads this; whoever has it can read the traffic. Off unless configured.
+void Runtime::write_key_log(security::Purpose purpose, const security::Keys& keys) {
+  if (keys.protocol != security::Protocol::kNative) return;
+  std::FILE* file = std::fopen(common_.key_log.c_str(), "ae");
+  if (file == nullptr) return;
+  const char* kind = purpose == security::Purpose::kLink ? "LINK" : "SESSION";
+  const std::string layer = base::to_hex(member_->membership(0).trust().layer());
+  std::fprintf(file, "%s %06x %d %s %s\n", kind, keys.local_index, static_cast<int>(keys.suite),
+               base::to_hex({keys.receive.data(), 32}).c_str(), layer.c_str());
+  std::fclose(file);
+}
+
+void Runtime::run() {
+  member_->tick(io::now(), io::unix_nanos());
+  spdlog::info("{} runs, UDP port {}", role_, socket_->local().port);
+  end_of_round();
+  loop_->run();
+  spdlog::info("{} stops", role_);
+}
+
+}  // namespace entresol::runtime

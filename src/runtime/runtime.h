@@ -1,0 +1,113 @@
+// What hosts and nodes have in common when they run: the event loop, the UDP socket, the member behind it, the control
+// socket, metrics, logs. The roles add what is theirs: a host its TUN devices.
+//
+// One thread. main makes one, the role wires it, run() returns when it is told to stop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+#include "io/event_loop.h"
+#include "io/udp_socket.h"
+#include "io/unix_socket.h"
+#include "layer/member/member.h"
+#include "service/dispatcher.h"
+
+namespace entresol::runtime {
+
+using Json = nlohmann::ordered_json;
+
+// Inner packets for applications: a host's TUN devices.
+class Applications {
+ public:
+  virtual ~Applications() = default;
+  virtual void deliver(layer::member::LayerIndex layer, const layer::inner::InsidePacket& packet) = 0;
+  virtual void deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) = 0;
+  virtual void flush() = 0;  // before the bytes of delivered packets are used again
+};
+
+class Metrics;
+class Pings;
+
+class Runtime final : private layer::member::Output {
+ public:
+  struct Options {
+    bool node = false;
+    base::Endpoint bind;
+    std::string role;  // "host" or "node", for status and logs
+  };
+  static base::Result<std::unique_ptr<Runtime>> create(const config::Common& common,
+                                                       const Options& options);
+  ~Runtime() override;
+
+  layer::member::Member& member() { return *member_; }
+  io::EventLoop& loop() { return *loop_; }
+  void set_applications(Applications* applications) { applications_ = applications; }
+  // A role's own part of `status`.
+  void set_status(std::function<void(Json&)> extend) { extend_status_ = std::move(extend); }
+  // Called by a role after it has fed inner packets to the member.
+  void after_input();
+
+  base::Result<void> open_control(const std::string& path);
+  base::Result<void> open_metrics(const base::Endpoint& address);
+  void run();  // until SIGINT, SIGTERM or the command "down"
+  void stop() { loop_->stop(); }
+
+  Json status() const;
+  const std::string& role() const { return role_; }
+  const service::Dispatcher& services() const { return services_; }
+  const io::UdpSocket& socket() const { return *socket_; }
+
+ private:
+  Runtime() = default;
+  void send(const layer::forwarding::OutBurst& burst, const security::Path& path) override;
+  void flush() override;
+  void send_datagram(base::ByteView datagram, const security::Path& path) override;
+  void deliver(layer::member::LayerIndex layer, const layer::inner::InsidePacket& packet) override;
+  void deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) override;
+
+  void receive();
+  void end_of_round();
+  void answer(std::string_view request, io::ControlServer::Reply reply);
+  void log_changes();
+  void write_key_log(security::Purpose purpose, const security::Keys& keys);
+
+  std::string role_;
+  config::Common common_;
+  io::SystemRandom random_;
+  service::Dispatcher services_;
+  std::unique_ptr<io::EventLoop> loop_;
+  std::unique_ptr<io::UdpSocket> socket_;
+  std::unique_ptr<layer::member::Member> member_;
+  std::unique_ptr<io::RxRing> ring_;
+  std::vector<layer::forwarding::InBurst> in_;
+  std::vector<io::TxBurst> out_;
+  std::unique_ptr<io::ControlServer> control_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<Pings> pings_;
+  Applications* applications_ = nullptr;
+  std::function<void(Json&)> extend_status_;
+  io::TimerId timer_{};
+  io::TimerId log_timer_{};
+  base::TimePoint started_{};
+  std::uint64_t send_failed_ = 0;
+  std::uint64_t drops_logged_ = 0;
+  std::map<layer::forwarding::LinkId, bool> links_up_;
+};
+
+// Exit codes of the command, for scripts: ok, error, usage, degraded, denied, unreachable.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitError = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitDegraded = 3;
+inline constexpr int kExitDenied = 4;
+inline constexpr int kExitUnreachable = 5;
+
+}  // namespace entresol::runtime

@@ -1,0 +1,149 @@
+// What a running role says of itself, as JSON; the command turns it into text. Its keys are stable: "version" moves when
+// one changes its meaning.
+#include "runtime/runtime.h"
+#include "runtime/status.h"
+
+namespace entresol::runtime {
+namespace {
+
+using layer::forwarding::Link;
+using layer::forwarding::LinkId;
+using layer::forwarding::LinkKind;
+using layer::member::LayerIndex;
+using layer::member::Member;
+
+constexpr int kStatusVersion = 1;
+
+std::string_view kind_name(LinkKind kind) {
+  switch (kind) {
+    case LinkKind::kHere:
+      return "self";
+    case LinkKind::kHost:
+      return "host";
+    case LinkKind::kNode:
+      return "node";
+    case LinkKind::kGuest:
+      return "guest";
+  }
+  return "";
+}
+
+std::string ipv4_text(const layer::membership::Ipv4& v4) {
+  if (v4 == layer::membership::Ipv4{}) return "";
+  return std::to_string(v4[0]) + "." + std::to_string(v4[1]) + "." + std::to_string(v4[2]) + "." +
+         std::to_string(v4[3]);
+}
+
+double seconds_since(base::TimePoint then) {
+  return std::chrono::duration<double>(io::now() - then).count();
+}
+
+Json describe_link(const Member& member, LinkId id) {
+  const Link& link = member.tables().links[id];
+  const auto& membership = member.membership(link.layer);
+  const auto* far = membership.find(link.name);
+  Json out{{"name", far != nullptr ? far->label : ""},
+           {"address", wire::to_string(link.name)},
+           {"kind", kind_name(link.kind)},
+           {"layer", member.label(link.layer)},
+           {"up", link.send != nullptr},
+           {"protocol", link.protocol == security::Protocol::kNative ? "native" : "wireguard"},
+           {"endpoint", link.path.remote.port == 0 ? "" : io::to_text(link.path.remote)},
+           {"inner_mtu", link.kind == LinkKind::kGuest ? link.max_packet
+                                                       : layer::forwarding::inner_mtu(link.max_packet)},
+           {"packets_in", link.rx_packets},
+           {"bytes_in", link.rx_bytes},
+           {"packets_out", link.tx_packets},
+           {"bytes_out", link.tx_bytes}};
+  if (auto state = member.peer_state(id)) {
+    out["handshakes"] = state->handshakes;
+    if (state->has_keys) out["keys_age_s"] = seconds_since(state->keys_since);
+  }
+  return out;
+}
+
+Json describe_layer(const Member& member, LayerIndex index) {
+  const auto& membership = member.membership(index);
+  const auto& own = membership.own();
+  Json out{{"label", member.label(index)},
+           {"id", base::to_hex(membership.trust().layer())},
+           {"name", own.label},
+           {"address", wire::to_string(own.name)},
+           {"ipv4", ipv4_text(own.ipv4)},
+           {"attached", member.attached(index)}};
+  Json members = Json::array();
+  for (const auto& [name, far] : membership.all())
+    members.push_back({{"name", far.label}, {"address", wire::to_string(name)}, {"ipv4", ipv4_text(far.ipv4)},
+                       {"kind", far.guest ? "guest" : far.role == layer::membership::Role::kNode ? "node" : "host"}});
+  out["members"] = members;
+  Json sessions = Json::array();
+  for (const auto& [names, session] : member.agent(index).sessions().all()) {
+    const auto* far = membership.find(session->far);
+    const auto* local = membership.find(session->local);
+    const bool far_guest = far != nullptr && far->guest;
+    const bool local_guest = local != nullptr && local->guest;
+    sessions.push_back({{"local", local != nullptr ? local->label : ""},
+                        {"far", far != nullptr ? far->label : wire::to_string(session->far)},
+                        {"up", session->send != nullptr},
+                        {"sealed", far_guest || local_guest ? "terminated at node" : "end to end"},
+                        {"packets_out", session->packets_sent},
+                        {"packets_in", session->packets_received},
+                        {"waiting", session->waiting.size()}});
+  }
+  out["sessions"] = sessions;
+  out["flows"] = member.agent(index).flows().size();
+  return out;
+}
+
+}  // namespace
+
+Json Runtime::status() const {
+  const Member& member = *member_;
+  Json out{{"version", kStatusVersion},
+           {"role", role_},
+           {"uptime_s", seconds_since(started_)},
+           {"port", socket_->local().port},
+           {"gso", socket_->gso()},
+           {"gro", socket_->gro()}};
+  Json layers = Json::array();
+  for (std::size_t i = 0; i < member.layer_count(); ++i)
+    layers.push_back(describe_layer(member, static_cast<LayerIndex>(i)));
+  out["layers"] = layers;
+  Json links = Json::array();
+  for (std::uint32_t i = 1; i < member.tables().links.size(); ++i)
+    if (member.tables().links[LinkId(i)].used) links.push_back(describe_link(member, LinkId(i)));
+  out["links"] = links;
+  Json services = Json::array();
+  for (const auto& usage : services_.usage())
+    services.push_back({{"id", usage.manifest.id}, {"name", std::string(usage.manifest.name)},
+                        {"packets", usage.packets}, {"batches", usage.batches}});
+  out["services"] = services;
+  const auto& counters = member.counters();
+  out["decisions"] = {{"hits", counters.hits}, {"misses", counters.misses}, {"refreshed", counters.refreshed}};
+  Json drops = Json::object();
+  for (std::size_t r = 1; r < base::kDropReasons; ++r) {
+    const auto reason = static_cast<base::DropReason>(r);
+    if (counters.drops[reason] > 0) drops[std::string(to_string(reason))] = counters.drops[reason];
+  }
+  out["drops"] = drops;
+  if (extend_status_) extend_status_(out);
+  return out;
+}
+
+Json protocols(const Member& member) {
+  Json out = Json::array();
+  for (std::uint32_t i = 1; i < member.tables().links.size(); ++i) {
+    const Link& link = member.tables().links[LinkId(i)];
+    if (!link.used || !link.send) continue;
+    Json interfaces = Json::array();
+    for (const auto& report : member.interfaces(LinkId(i), io::now()))
+      interfaces.push_back({{"code", std::string(report.code)}, {"supported", report.supported}, {"value", report.value}});
+    const auto* far = member.membership(link.layer).find(link.name);
+    out.push_back({{"link", far != nullptr ? far->label : wire::to_string(link.name)},
+                   {"protocol", link.protocol == security::Protocol::kNative ? "native" : "wireguard"},
+                   {"interfaces", interfaces}});
+  }
+  return Json{{"links", out}};
+}
+
+}  // namespace entresol::runtime

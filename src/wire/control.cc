@@ -1,0 +1,98 @@
+#include "wire/control.h"
+
+#include <algorithm>
+
+#include "wire/utf8.h"
+
+namespace entresol::wire {
+namespace {
+
+using base::DropReason;
+
+bool is_assigned(std::uint8_t type) {
+  switch (static_cast<ControlType>(type)) {
+    case ControlType::no_route:
+    case ControlType::unknown_service:
+    case ControlType::ttl_exceeded:
+    case ControlType::too_big:
+    case ControlType::refused_by_rule:
+    case ControlType::critical_option_unknown:
+    case ControlType::session_unknown:
+    case ControlType::opened_from_other_side:
+    case ControlType::echo_request:
+    case ControlType::echo_reply:
+      return true;
+  }
+  return false;
+}
+
+bool is_error_body(base::ByteView body) {
+  base::ByteReader reader(body);
+  const base::ByteView text = reader.view(reader.u8());
+  return reader.ok() && is_utf8(text) && reader.remaining() >= kQuoteMinimum;
+}
+
+base::Bytes emit(ControlType type, std::uint32_t info, base::ByteView first,
+                 base::ByteView second) {
+  base::Bytes out;
+  out.reserve(kControlHeaderSize + first.size() + second.size());
+  base::ByteWriter writer(out);
+  writer.u8(static_cast<std::uint8_t>(type));
+  writer.u8(0);
+  writer.u16(static_cast<std::uint16_t>(first.size() + second.size()));
+  writer.u32(info);
+  writer.bytes(first);
+  writer.bytes(second);
+  return out;
+}
+
+}  // namespace
+
+std::optional<SessionHeader> Quote::session() const {
+  if (next_protocol() != next_protocol::kSealed) return std::nullopt;
+  const std::size_t header = octets_[offset::kHeaderLength] * kHeaderUnit;
+  if (header < kHeaderSize || octets_.size() < header + kSessionHeaderSize) return std::nullopt;
+  const std::uint8_t* at = octets_.data() + header;
+  return SessionHeader{{base::load_be32(at)}, base::load_be32(at + 4)};
+}
+
+DropReason ControlView::parse(base::ByteView payload, ControlView& out) {
+  if (payload.size() < kControlHeaderSize) return DropReason::control_malformed;
+  const ControlView view(payload);
+  if (base::load_be16(&payload[2]) != view.body().size()) return DropReason::control_malformed;
+  if (view.known() && !is_assigned(payload[0])) return DropReason::control_malformed;
+  if (payload[1] != 0) return DropReason::control_malformed;
+  if (view.error() && !is_error_body(view.body())) return DropReason::control_malformed;
+  out = view;
+  return DropReason::none;
+}
+
+bool may_report(const HeaderView& offending) {
+  if (offending.next_protocol() != next_protocol::kControl) return true;
+  base::ByteView payload = offending.payload();
+  return !payload.empty() && payload[0] >= kControlReportable;
+}
+
+base::Bytes emit_error(ControlType type, std::uint32_t info, std::string_view text,
+                       const HeaderView& offending) {
+  base::ByteView words(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+  words = utf8_prefix(words, kControlTextMaximum);
+  base::Bytes first{static_cast<std::uint8_t>(words.size())};
+  first.insert(first.end(), words.begin(), words.end());
+  const std::size_t quoted =
+      offending.header_size() + std::min(offending.payload_size(), kQuotePayload);
+  return emit(type, info, first, offending.packet().first(quoted));
+}
+
+base::Bytes emit_echo(ControlType type, std::uint16_t identifier, std::uint16_t sequence,
+                      base::ByteView body) {
+  const std::uint32_t info = std::uint32_t{identifier} << 16 | sequence;
+  return emit(type, info, body.first(std::min(body.size(), kControlBodyMaximum)), {});
+}
+
+base::Bytes emit_echo_reply(const ControlView& request) {
+  return emit_echo(ControlType::echo_reply, request.echo_identifier(), request.echo_sequence(),
+                   request.body());
+}
+
+}  // namespace entresol::wire
