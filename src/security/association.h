@@ -73,6 +73,9 @@ struct SendMessage {
   base::Bytes message;
   Path path;
 };  // a handshake-class message
+// The responder's KeysReady and PeerUp come when it answers; its SendWith only when the first
+// record under the new keys was reported. Keys are gone reject_after_time after they were made, or
+// when they were replaced twice. PeerDown follows the KeysGone of everything that was left.
 struct KeysReady {
   PeerId peer;
   Keys keys;
@@ -160,6 +163,10 @@ class Associations {
 
   PublicKey static_public() const;
 
+  // For sessions a peer is a static key and the two names of its path: one node may speak for
+  // several names, at either end. Peers that were not configured keep their id until max_peers
+  // needs their place.
+  //
   // A known peer: one that we dial, or (WireGuard) one that may dial us. Adding a key again returns
   // the same id with the configuration replaced. Native peers that dial us need no configuration:
   // the Verifier decides.

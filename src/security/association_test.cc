@@ -197,6 +197,24 @@ TEST_P(Association, RekeysWhenInitiatorSendsAfterTwoMinutes) {
   EXPECT_EQ(two.b().table->state(two.a_at_b())->handshakes, 2u);
 }
 
+TEST_P(Association, DataJustBeforeExpiryStartsAHandshakeOnce) {
+  Two two(GetParam());
+  two.connect();
+  two.run(seconds(163));
+  two.b().send_data(two.a_at_b(), 1, two.net.now);
+  two.run(milliseconds(500));
+  EXPECT_EQ(two.a().table->state(two.peer)->handshakes, 1u);
+  two.run(seconds(2));
+  int initiations = 0;
+  two.net.tap = [&](Datagram& d) {
+    initiations += d.bytes[0] == 1 || d.bytes[0] == 0x10;
+    return initiations == 0 || d.bytes[0] != (GetParam() == Protocol::kNative ? 0x10 : 1);
+  };
+  for (std::uint64_t i = 2; i < 9; ++i) two.b().send_data(two.a_at_b(), i, two.net.now);
+  two.run(seconds(1));
+  EXPECT_EQ(initiations, 1);
+}
+
 TEST_P(Association, KeysEndAfterThreeMinutesOfSilence) {
   Two two(GetParam());
   two.connect();

@@ -55,7 +55,7 @@ std::string capture_file(const std::string& link) { return "capture-" + link + "
 
 void start_capture(Scene& scene, const std::string& who, const std::string& link) {
   scene.others["capture-" + link] =
-      scene.start(who, {"tcpdump", "-Z", "root", "-U", "-s", "0", "-i", link, "-w", scene.file(capture_file(link))}, "tcpdump-" + link + ".log");
+      scene.start(who, {"tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", "0", "-i", link, "-w", scene.file(capture_file(link))}, "tcpdump-" + link + ".log");
 }
 
 bool capture_runs(const Scene& scene, const std::string& link) {

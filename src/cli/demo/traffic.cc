@@ -106,7 +106,7 @@ Seen show_errors(Scene& scene) {
   const auto began = std::chrono::steady_clock::now();
   const Finished unknown = scene.in("alice", {"curl", "-s", "-S", "--max-time", "5", url(stranger, "")});
   const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-  const bool at_once = unknown.code == 7 && unknown.output.find("oute") != std::string::npos;
+  const bool at_once = unknown.code == 7;  // "could not connect"; a time-out would be 28
   const Finished ttl = scene.in("alice", {"ping", "-n", "-c", "1", "-t", "1", "-W", "2", scene.names["bob"]});
   const bool expired = ttl.output.find(scene.names["node"]) != std::string::npos && ttl.output.find("Time exceeded") != std::string::npos;
   const Finished large = scene.in("alice", {"ping", "-n", "-c", "1", "-M", "do", "-s", "1400", "-W", "2", scene.ipv4["bob"]});
@@ -145,7 +145,7 @@ Seen show_killed(Scene& scene, bool kill) {
   bool back = false;
   const auto until = began + std::chrono::seconds(20);
   while (!back && std::chrono::steady_clock::now() < until)
-    back = scene.in("alice", {"ping", "-n", "-c", "1", "-W", "1", scene.names["bob"]}).code == 0;
+    back = scene.in("alice", {"ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", scene.names["bob"]}).code == 0;
   if (!back) return {false, "with the node killed the flow stopped, but it does not go on with a new node", ""};
   char figure[48];
   std::snprintf(figure, sizeof figure, "%.1f s until it goes on", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());

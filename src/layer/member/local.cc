@@ -78,8 +78,9 @@ void Member::to_guests(std::span<Packet* const> packets, base::TimePoint now) {
     }
     Layer& layer = *layers_[index];
     // The inner header is written back over the end of this one, which an error has to quote.
-    std::array<std::uint8_t, wire::kHeaderSize> header;
-    std::copy_n(packet->data, header.size(), header.begin());
+    std::array<std::uint8_t, wire::kHeaderMaximum + wire::kSessionHeaderSize> head;
+    const std::size_t head_size = view.header_size() + wire::kSessionHeaderSize;
+    std::copy_n(packet->data, head_size, head.begin());
     inner::InsidePacket inside;
     const DropReason reason = layer.agent.inbound(view, now, inside);
     if (reason != DropReason::none || inside.bytes.empty()) {
@@ -87,7 +88,7 @@ void Member::to_guests(std::span<Packet* const> packets, base::TimePoint now) {
       continue;
     }
     if (inside.bytes.size() > tables_.links[packet->egress].max_packet) {
-      std::copy(header.begin(), header.end(), packet->data);
+      std::copy_n(head.begin(), head_size, packet->data);
       finish(*packet, DropReason::too_big);
       continue;
     }

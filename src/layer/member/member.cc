@@ -16,6 +16,9 @@ using forwarding::Link;
 using forwarding::LinkId;
 using forwarding::LinkKind;
 
+// Who dials keeps the way back open (NAT), and notices a node that has lost its keys: it answers with a reset.
+constexpr base::Duration kDialledKeepalive = std::chrono::seconds(5);
+
 security::Config configure(const LayerSetup& setup, security::Protocol protocol,
                            const crypto::SecretBytes<32>& link_reset_secret) {
   security::Config config;
@@ -119,6 +122,7 @@ base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
   peer.key = member->native_key;
   peer.path = security::Path{endpoint, {}};
   peer.name = node;
+  peer.persistent_keepalive = kDialledKeepalive;
   const security::PeerId id = layer.native.machine->add(peer);
   const LinkId link_id = link_for(index, false, id);
   Link& link = tables_.links[link_id];

@@ -19,7 +19,7 @@ struct InnerPacket {
   std::uint32_t sequence = 1;       // TCP
   std::uint8_t tcp_flags = 0x10;
   bool unfinished = false;
-  base::Bytes ip_options;           // IPv4, a multiple of 4
+  base::Bytes ip_options = {};      // IPv4, a multiple of 4
   base::Bytes payload = base::Bytes(20, 0x61);
 };
 

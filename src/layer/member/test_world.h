@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "layer/inner/segment.h"
 #include "layer/member/member.h"
 #include "layer/membership/test_authority.h"
+#include "security/lanes.h"
 #include "service/dispatcher.h"
 #include "services/ip_delivery/ip_delivery.h"
 
@@ -171,7 +173,7 @@ inline Joined join(Authority& authority, membership::Role role, const std::strin
 }
 
 // A machine that runs a Member. A restart forgets everything but its files.
-class Machine : public Station, private Output {
+class Machine : public Station, public Output {
  public:
   Machine(World& world, std::uint16_t number, bool node, std::vector<Joined> layers)
       : Station(world, endpoint(number)), node_(node), joined(std::move(layers)) {
@@ -406,20 +408,20 @@ class Guest : public Station {
 // One node, hosts that are attached to it and know one another. The shape of most tests.
 class Star {
  public:
-  explicit Star(std::uint64_t seed, std::size_t hosts = 2) : world(seed), authority(seed + 1000) {
+  explicit Star(std::uint64_t seed, std::size_t count = 2) : world(seed), authority(seed + 1000) {
     node = std::make_unique<Machine>(
         world, 1, true, std::vector<Joined>{join(authority, membership::Role::kNode, "node", {100, 64, 0, 1})});
-    for (std::size_t i = 0; i < hosts; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       const auto number = static_cast<std::uint8_t>(10 + i);
-      this->hosts.push_back(std::make_unique<Machine>(
+      hosts.push_back(std::make_unique<Machine>(
           world, number, false,
           std::vector<Joined>{join(authority, membership::Role::kHost, "host" + std::to_string(i),
                                    {100, 64, 0, number})}));
     }
-    for (auto& host : this->hosts) {
+    for (auto& host : hosts) {
       host->teach = [this](Machine& self) {
         self.dial(*node);
-        for (auto& other : this->hosts)
+        for (auto& other : hosts)
           if (other.get() != &self) self.learn(other->in());
       };
       host->teach(*host);

@@ -262,39 +262,42 @@ DropReason Agent::inbound(const wire::HeaderView& view, base::TimePoint now,
   outside.traffic_class = view.traffic_class();
   outside.opener = view.opener();
   outside.fragment = view.fragment();
+  // The inner header is written back over the end of the outer one, which an answer has to quote.
+  std::array<std::uint8_t, wire::kHeaderMaximum + wire::kSessionHeaderSize> head;
+  const std::size_t head_size = view.header_size() + wire::kSessionHeaderSize;
+  std::uint8_t* const start = bytes - head_size;
+  std::memcpy(head.data(), start, head_size);
   const base::MutableBytes plaintext(bytes, size - security::kRecordTag);
   const auto identification = static_cast<std::uint16_t>(sealed.sequence());
   if (auto reason = inner::rebuild(plaintext, outside, identification, out);
       reason != DropReason::none)
     return reason;
-  return check_opener(view, session, out.ip, now);
+  if (opener_agrees(view.opener(), session, out.ip, now)) return DropReason::none;
+  std::memcpy(start, head.data(), head_size);
+  if (wire::may_report(view))
+    send_control(session.local, session.far, view.service(), 64,
+                 wire::emit_error(wire::ControlType::opened_from_other_side, 0, "", view));
+  return DropReason::not_opener;
 }
 
 // The state of who opened a flow is here, at its ends. A far end that says otherwise is told so, and may correct itself.
 // Where both have just begun and neither has heard of the other, the end with the lower name gives way.
-DropReason Agent::check_opener(const wire::HeaderView& view, const Session& session,
-                               const inner::IpPacket& ip, base::TimePoint now) {
-  if (ip.is_icmp && !is_echo(ip)) return DropReason::none;
-  if (ip.is_fragment && !ip.is_first_fragment) return DropReason::none;  // its first decides
+bool Agent::opener_agrees(bool far_opened, const Session& session, const inner::IpPacket& ip,
+                          base::TimePoint now) {
+  if (ip.is_icmp && !is_echo(ip)) return true;
+  if (ip.is_fragment && !ip.is_first_fragment) return true;  // its first decides
   const FlowKey key = inbound_key(ip, session.local, session.far);
   Flow* flow = flows_.find(key);
-  if (flow == nullptr && view.opener()) {
-    flow = &flows_.add(key, false, 0, now);
-  }
-  if (flow != nullptr && flow->opened_here && view.opener() && !flow->confirmed &&
-      session.local < session.far) {
+  if (flow == nullptr && far_opened) flow = &flows_.add(key, false, 0, now);
+  if (flow == nullptr) return false;
+  if (flow->opened_here && far_opened && !flow->confirmed && session.local < session.far) {
     flow->opened_here = false;
     flow->session_keys = 0;  // the header is made anew
   }
-  if (flow == nullptr || flow->opened_here == view.opener()) {
-    if (wire::may_report(view))
-      send_control(session.local, session.far, view.service(), 64,
-                   wire::emit_error(wire::ControlType::opened_from_other_side, 0, "", view));
-    return DropReason::not_opener;
-  }
+  if (flow->opened_here == far_opened) return false;
   flow->confirmed = true;
   flow->last_used = now;
-  return DropReason::none;
+  return true;
 }
 
 }  // namespace entresol::layer::session

@@ -123,8 +123,8 @@ class Agent {
   void answer_waiting(Session& session, inner::IcmpError error);
   void send_handshakes();
   void send_keepalive(Session& session);
-  base::DropReason check_opener(const wire::HeaderView& view, const Session& session,
-                                const inner::IpPacket& ip, base::TimePoint now);
+  bool opener_agrees(bool far_opened, const Session& session, const inner::IpPacket& ip,
+                     base::TimePoint now);
   void answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView packet,
               const wire::Name& local, const inner::Address& from);
   void send_control(const wire::Name& local, const wire::Name& far, std::uint32_t service,
