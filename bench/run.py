@@ -49,7 +49,7 @@ def main():
     report = Report(load_goals(os.path.join(places.BENCH, "goals.yaml")), options.json)
     status = 0
     try:
-        places.build_references()
+        places.build_programs()
         for suite in options.suites or SUITES:
             try:
                 importlib.import_module(f"suites.{suite}").run(report, options)

@@ -32,6 +32,8 @@ function(entresol_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main)
+  # Tests are most of the compile time; what they test is optimised as it ships.
+  target_compile_options(${name} PRIVATE $<IF:$<BOOL:${ENTRESOL_SANITIZE}>,-O0,-O1>)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600
                        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()

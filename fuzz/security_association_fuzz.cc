@@ -2,8 +2,6 @@
 // under load. Input: protocol and state (1), which message to start from (1), then octets that are
 // XORed into it, or the message itself. mac1 is made right, as anyone can.
 // fuzzes: security/association.h
-// fuzzes: security/wireguard/handshake.h
-// fuzzes: security/native/handshake.h
 #include <algorithm>
 #include <cstdlib>
 #include <variant>

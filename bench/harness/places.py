@@ -12,19 +12,36 @@ BUILD = os.environ.get("ENTRESOL_BENCH_BUILD", os.path.join(ROOT, "build", "benc
 PEERS = os.path.join(ROOT, "build", "peers")
 
 
-def build_references():
-    """Configures and builds the references; ninja finds nothing to do the second time."""
+def build_programs():
+    """Configures and builds references and the product's programs; ninja finds nothing to do the second time."""
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                         "-DENTRESOL_BENCH=ON", "-DENTRESOL_TESTS=OFF"],
                        check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "bench_references"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", BUILD, "bench_references", "bench_product"], check=True, stdout=subprocess.DEVNULL)
 
 
 def reference(name):
     path = os.path.join(BUILD, "bench", f"bench_{name}")
     if not os.path.exists(path):
         raise Missing(f"{name} has not been built")
+    return path
+
+
+def entresol():
+    """The binary that ships: `./run bench` builds it just before."""
+    named = os.environ.get("ENTRESOL_BENCH_PRODUCT")
+    for path in [named] if named else [os.path.join(ROOT, "build", "release", "src", "cli", "entresol"),
+                                       os.path.join(BUILD, "src", "cli", "entresol")]:
+        if os.path.exists(path):
+            return path
+    raise Missing("entresol has not been built")
+
+
+def product_program(name):
+    path = os.path.join(BUILD, "bench", f"bench_{name}")
+    if not os.path.exists(path):
+        raise Missing(f"bench_{name} has not been built")
     return path
 
 

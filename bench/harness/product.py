@@ -1,6 +1,6 @@
 """The product's side of every comparison; the only place that knows its programs and configuration files.
 
-Each function raises Missing with the reason where the product does not offer it (yet)."""
+Each function raises Missing with the reason where the product does not offer it."""
 
 import json
 import os
@@ -8,45 +8,170 @@ import subprocess
 
 from . import places
 from .rows import Missing
+from .testbed import SetupError, run, wait_until
+
+PORT = 4850
+ATTACH_SECONDS = 15
 
 
 def forwarding(size, links, threads, seconds):
     """Nanoseconds per packet of open + parse + decide + act + queue + seal in process, with cached decisions: a program
     `bench_forwarding` takes the options of `bench_aead_loop` and prints one JSON object with `ns_per_packet`,
     `symbol` (the function that was timed) and `allocations` (per million packets)."""
-    program = os.path.join(places.BUILD, "bench", "bench_forwarding")
-    if not os.path.exists(program):
-        raise Missing("bench_forwarding has not been built")
+    program = places.product_program("forwarding")
     done = subprocess.run([program, "--size", str(size), "--family", "6", "--links", str(links), "--threads",
                            str(threads), "--seconds", str(seconds)], capture_output=True, text=True)
     if done.returncode != 0:
         raise Missing(f"bench_forwarding: exit {done.returncode}: {done.stderr.strip()[-200:]}")
     figures = json.loads(done.stdout.splitlines()[-1])
-    return {"value": figures["ns_per_packet"], "symbol": figures.get("symbol", ""),
-            "allocations": figures.get("allocations", 0)}
+    return {"value": figures["ns_per_packet"], "symbol": figures["symbol"], "allocations": figures["allocations"],
+            "misses": figures["misses"] / figures["packets"], "options": figures["options"] / figures["packets"]}
+
+
+def _ask(*words):
+    return json.loads(run(places.entresol(), "-o", "json", *words))
+
+
+class Layer:
+    """Keys, certificates and configuration files of one layer in a folder; made by the command, as a user would."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.addresses = {}  # label: IPv6 address
+        self.keys = {}       # label: WireGuard public key of an identity
+        _ask("keygen", "root", self.file("edge"))
+
+    def file(self, name):
+        return os.path.join(self.folder, name)
+
+    def _signed(self):
+        return ["--root", self.file("edge.pub")]
+
+    def add(self, who, role, ipv4):
+        self.keys[who] = _ask("keygen", "identity", self.file(who))["wireguard_public_key"]
+        made = _ask("sign", "certificate", "--with", self.file("edge.key"), *self._signed(), "--identity",
+                    self.file(f"{who}.pub"), "--label", who, "--role", role, "--ipv4", ipv4, "--out",
+                    self.file(f"{who}.cert"))
+        self.addresses[who] = made["address"]
+        attached = ["--node", self.file("node.cert")] if role == "host" else []
+        _ask("sign", "registration", "--with", self.file(f"{who}.key"), *self._signed(), "--certificate",
+             self.file(f"{who}.cert"), *attached, "--out", self.file(f"{who}.member"))
+
+    def grant(self, who, wireguard_key, ipv4):
+        made = _ask("sign", "grant", "--with", self.file("edge.key"), *self._signed(), "--wireguard-key", wireguard_key,
+                    "--label", who, "--ipv4", ipv4, "--node", self.file("node.cert"), "--out",
+                    self.file(f"{who}.grant"))
+        self.addresses[who] = made["address"]
+
+    def configure(self, who, text, layer):
+        """`text`: keys of the file's own; `layer`: of its one layer."""
+        lines = [f"control: {who}.sock", *text, "layers:", "  - label: edge", "    root: edge.pub",
+                 f"    identity: {who}.key", f"    certificate: {who}.cert", *("    " + line for line in layer)]
+        with open(self.file(f"{who}.yaml"), "w", encoding="ascii") as out:
+            out.write("\n".join(lines) + "\n")
+
+    def status(self, who):
+        done = subprocess.run([places.entresol(), "-o", "json", "status", "-c", self.file(f"{who}.yaml")],
+                              capture_output=True, text=True)
+        return json.loads(done.stdout) if done.returncode in (0, 3) and done.stdout.strip() else None
+
+    def start(self, testbed, machine, who, role, log, prefix=()):
+        process = testbed.start(machine, *prefix, places.entresol(), "run", role, "-c", self.file(f"{who}.yaml"),
+                                log=log)
+
+        def answers():
+            if not process.alive():
+                raise SetupError(f"entresol run {role} has ended; see {log}")
+            return self.status(who) is not None
+
+        wait_until(answers, ATTACH_SECONDS, f"entresol run {role} ({who})")
+        return process
+
+
+def _links_up(status):
+    return sum(1 for link in status["links"] if link["up"]) if status else 0
+
+
+# What does not coalesce is measured with the receiving socket's UDP_GRO off: the kernel splits trains before the socket.
+_SOCKET_NODE = "node"
 
 
 class RelayRun:
     """The node between a source and a sink in the namespaces source, node and sink of `testbed`: the underlay addresses
-    are 10.66.1.1 – 10.66.1.2 node 10.66.2.2 – 10.66.2.1. `measure` returns million packets a second that arrived."""
+    are 10.66.1.1 – 10.66.1.2 node 10.66.2.2 – 10.66.2.1. Host i behind the source sends to host i behind the sink; each
+    has shaken hands with the node. `measure` returns million packets a second that arrived."""
 
     def __init__(self, testbed, links, payload, coalesce, workers):
-        raise Missing("no generator of the product's records yet")
+        if workers != 1:
+            raise Missing("the node has one worker")
+        self.testbed, self.links, self.payload = testbed, links, payload
+        self.train = 64 if coalesce else 16
+        self.log = os.path.join(places.BUILD, "bench-entresol-sockets.log")
+        self.records = places.product_program("records")
+        if not hasattr(testbed, "layer"):
+            testbed.layer = Layer(testbed.folder())
+            testbed.layer.add(_SOCKET_NODE, "node", "100.64.0.254")
+        self.layer = testbed.layer
+        self.layer.configure(_SOCKET_NODE, [f"listen: 0.0.0.0:{PORT}",
+                                            f"udp: {{gro: {'true' if coalesce else 'false'}}}"], [])
+        self.node = self.layer.start(testbed, "node", _SOCKET_NODE, "node", self.log, prefix=("taskset", "-c", "0"))
+
+    def _host(self, role, machine, subnet, seconds):
+        return self.testbed.start(machine, self.records, role, "--folder", self.layer.folder, "--links", self.links,
+                                  "--from", f"{subnet}.1:10000", "--to", f"{subnet}.2:{PORT}", "--payload",
+                                  self.payload, "--train", self.train, "--seconds", seconds, "--cpu", 1, log=self.log)
 
     def measure(self, seconds):
-        raise NotImplementedError
+        sink = self._host("sink", "sink", "10.66.2", seconds)
+        source = None
+        try:
+            wait_until(lambda: _links_up(self.layer.status(_SOCKET_NODE)) >= self.links, ATTACH_SECONDS,
+                       f"links of {self.links} hosts")
+            source = self._host("source", "source", "10.66.1", seconds + 1)
+            arrived, offered = sink.finish(), source.finish()
+            if arrived["refused"] or not arrived["opened"]:
+                raise SetupError(f"{arrived['refused']} records did not open at the sink, {arrived['opened']} did")
+            return {"value": arrived["mpps"], "gbps": arrived["gbps"], "offered": offered["mpps"]}
+        finally:
+            for process in (source, sink):
+                if process is not None:
+                    self.testbed.stop(process)
 
     def stop(self):
-        raise NotImplementedError
+        self.testbed.stop(self.node)
 
 
 def start_tunnel(testbed, machines, log):
-    """Starts controller, node and two hosts in the namespaces a, n, b of `testbed` (underlay 10.66.1.1 – 10.66.1.2,
-    10.66.2.2 – 10.66.2.1), TUNs up. Returns (processes to watch, b's inner IPv4, b's inner IPv6, description)."""
-    raise Missing("entresol's tunnel set-up is not wired yet")
+    """Starts node and two hosts in the namespaces a, n, b of `testbed` (underlay 10.66.1.1 – 10.66.1.2, 10.66.2.2 –
+    10.66.2.1), TUNs up. Returns (processes to watch, b's inner IPv4, b's inner IPv6, description)."""
+    layer = Layer(testbed.folder())
+    layer.add("node", "node", "100.64.0.254")
+    layer.configure("node", [f"listen: 0.0.0.0:{PORT}"], [])
+    for number, machine in enumerate(machines, start=1):
+        layer.add(machine, "host", f"100.64.0.{number}")
+    for machine, (subnet, _) in machines.items():
+        others = ", ".join(f"{other}.member" for other in machines if other != machine)
+        layer.configure(machine, [], ["ipv4_pool: 100.64.0.0/16", "tun: {name: ent0}", "nodes:",
+                                      f"  - {{endpoint: \"{subnet}.2:{PORT}\", member: node.member}}",
+                                      f"directory: [{others}]"])
+    processes = {"n": layer.start(testbed, "n", "node", "node", log)}
+    for machine in machines:
+        processes[machine] = layer.start(testbed, machine, machine, "host", log)
+    for machine in machines:
+        wait_until(lambda: all(each["attached"] for each in layer.status(machine)["layers"]), ATTACH_SECONDS,
+                   f"entresol: {machine} attached")
+    mtu = layer.status("a")["links"][0]["inner_mtu"]
+    return processes, "100.64.0.2", layer.addresses["b"], f"AES-256-GCM, link and end to end, inner MTU {mtu}"
 
 
 def start_guest_node(testbed, guests, log):
-    """Starts the node in namespace n for two WireGuard hosts. `guests` are two mappings with `public_key`, `address4`
-    and `endpoint`. Returns (processes, the node's WireGuard public key, its endpoints as seen from a and b)."""
-    raise Missing("entresol's WireGuard guests are not wired yet")
+    """Starts the node in namespace n for two WireGuard hosts. `guests`: by machine, a mapping with `public_key` and
+    `address4`. Returns (processes, the node's WireGuard public key, its UDP port, IPv6 address by machine)."""
+    layer = Layer(testbed.folder())
+    layer.add("node", "node", "10.77.0.254")
+    for machine, guest in guests.items():
+        layer.grant(machine, guest["public_key"], guest["address4"])
+    layer.configure("node", [f"listen: 0.0.0.0:{PORT}"],
+                    ["guests:", *(f"  - {{grant: {machine}.grant, mtu: 1420}}" for machine in guests)])
+    processes = {"n": layer.start(testbed, "n", "node", "node", log)}
+    return processes, layer.keys["node"], PORT, {machine: layer.addresses[machine] for machine in guests}

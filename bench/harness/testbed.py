@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -95,7 +96,7 @@ class Testbed:
         self.prefix = prefix
         self.machines = machines
         self._processes = []
-        self._stack = []
+        self._folder = None
 
     def namespace(self, machine):
         return f"bench-{self.prefix}-{machine}"
@@ -116,6 +117,15 @@ class Testbed:
             process.stop()
         self._processes.clear()
         self._remove_namespaces()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def folder(self):
+        """For keys, configuration files and sockets; goes with the namespaces."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix=f"bench-{self.prefix}-")
+        return self._folder.name
 
     def _remove_namespaces(self):
         existing = {line.split()[0] for line in run("ip", "netns", "list").splitlines() if line}

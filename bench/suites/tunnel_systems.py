@@ -150,10 +150,10 @@ class WireguardHub(System):
                                 "listen-port", port, *words)
         self.testbed.ip(machine, "link", "set", self.device(machine), "mtu", 1420, "up")
 
-    def start_hosts(self, node_key, node_port):
+    def start_hosts(self, node_key, node_port, inside=("10.77.0.0/24", "fd35:77::/64")):
         for machine, (subnet, _) in UNDERLAY.items():
             self.start_machine(machine)
-            self.configure(machine, 51821, [(node_key, ["10.77.0.0/24", "fd35:77::/64"], f"{subnet}.2:{node_port}")])
+            self.configure(machine, 51821, [(node_key, list(inside), f"{subnet}.2:{node_port}")])
         _inner_addresses(self.testbed, self.device, 1420)
 
     def set_up(self):
@@ -193,10 +193,17 @@ class EntresolGuests(WireguardHub):
         super().__init__("wireguard-go through entresol", "eg", "wireguard-go-tailscale")
 
     def set_up(self):
-        guests = {machine: {"public_key": self.key(machine)[1], "address4": f"10.77.0.{number}",
-                            "endpoint": f"{UNDERLAY[machine][1]}:51821"}
+        guests = {machine: {"public_key": self.key(machine)[1], "address4": f"10.77.0.{number}"}
                   for number, machine in enumerate(("a", "b"), start=1)}
-        processes, node_key, port = product.start_guest_node(
+        processes, node_key, port, names = product.start_guest_node(
             self.testbed, guests, os.path.join(places.BUILD, "bench-entresol-guests.log"))
-        self.start_hosts(node_key, port)
         self.processes.update(processes)
+        self.start_hosts(node_key, port, ("10.77.0.0/24", "fd35::/16"))
+        # A guest's IPv6 address is its name in the layer, which follows from its key.
+        self.far6 = names["b"]
+        for machine, name in names.items():
+            self.testbed.ip(machine, "addr", "add", f"{name}/128", "dev", self.device(machine), "nodad")
+            self.testbed.ip(machine, "route", "add", "fd35::/16", "dev", self.device(machine), "src", name)
+        # The node learns where a guest is from the guest's own handshake.
+        for machine, other in (("a", "10.77.0.2"), ("b", "10.77.0.1")):
+            run("ip", "netns", "exec", self.testbed.namespace(machine), "ping", "-c", "1", "-W", "1", other, check=False)

@@ -36,12 +36,15 @@ base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer&
 }  // namespace
 
 base::Result<std::unique_ptr<runtime::Runtime>> start(const config::Node& config) {
-  // Hosts may dial over IPv6, whose header is the larger, unless the socket says otherwise.
-  auto max_packet = runtime::link_max_packet(config.underlay_mtu, !io::is_v4(config.listen.address) && !io::is_unspecified(config.listen.address));
-  if (!max_packet) return tl::unexpected(max_packet.error());
+  auto over_ipv4 = runtime::link_max_packet(config.underlay_mtu, false);
+  if (!over_ipv4) return tl::unexpected(over_ipv4.error());
+  // An underlay that is too small for IPv6 only serves hosts that dial over IPv4.
+  auto over_ipv6 = runtime::link_max_packet(config.underlay_mtu, true);
+  if (!over_ipv6 && !io::is_v4(config.listen.address) && !io::is_unspecified(config.listen.address))
+    return tl::unexpected(over_ipv6.error());
   auto runtime = runtime::Runtime::create(config, {true, config.listen, "node"});
   if (!runtime) return tl::unexpected(runtime.error());
-  (*runtime)->member().set_accepted_max_packet(*max_packet);
+  (*runtime)->member().set_accepted_max_packet(*over_ipv4, over_ipv6.value_or(*over_ipv4));
   for (const auto& layer : config.layers)
     if (auto added = add_layer(**runtime, layer); !added) return tl::unexpected(added.error());
   if (auto control = (*runtime)->open_control(config.control); !control)

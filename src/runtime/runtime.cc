@@ -3,6 +3,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -67,8 +70,9 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
   member.node = options.node;
   member.cache_entries = options.node ? 32768 : 4096;
   if (!common.key_log.empty())
-    member.key_log = [raw = self.get()](security::Purpose purpose, const security::Keys& keys) {
-      raw->write_key_log(purpose, keys);
+    member.key_log = [raw = self.get()](security::Purpose purpose, const security::Keys& keys,
+                                             const layer::membership::LayerId& layer) {
+      raw->write_key_log(purpose, keys, layer);
     };
   layer::member::Output& output = *self;
   self->member_ = std::make_unique<layer::member::Member>(member, self->services_, output,
@@ -247,15 +251,16 @@ void Runtime::log_changes() {
 }
 
 // docs/wire.md's decoder reads this; whoever has it can read the traffic. Off unless configured.
-void Runtime::write_key_log(security::Purpose purpose, const security::Keys& keys) {
+void Runtime::write_key_log(security::Purpose purpose, const security::Keys& keys,
+                            const layer::membership::LayerId& layer_id) {
   if (keys.protocol != security::Protocol::kNative) return;
-  std::FILE* file = std::fopen(common_.key_log.c_str(), "ae");
-  if (file == nullptr) return;
+  const int fd = ::open(common_.key_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) return;
   const char* kind = purpose == security::Purpose::kLink ? "LINK" : "SESSION";
-  const std::string layer = base::to_hex(member_->membership(0).trust().layer());
-  std::fprintf(file, "%s %06x %d %s %s\n", kind, keys.local_index, static_cast<int>(keys.suite),
+  const std::string layer = base::to_hex(layer_id);
+  dprintf(fd, "%s %06x %d %s %s\n", kind, keys.local_index, static_cast<int>(keys.suite),
                base::to_hex({keys.receive.data(), 32}).c_str(), layer.c_str());
-  std::fclose(file);
+  ::close(fd);
 }
 
 void Runtime::run() {

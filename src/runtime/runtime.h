@@ -77,7 +77,8 @@ class Runtime final : private layer::member::Output {
   void end_of_round();
   void answer(std::string_view request, io::ControlServer::Reply reply);
   void log_changes();
-  void write_key_log(security::Purpose purpose, const security::Keys& keys);
+  void write_key_log(security::Purpose purpose, const security::Keys& keys,
+                     const layer::membership::LayerId& layer);
 
   std::string role_;
   config::Common common_;

@@ -126,6 +126,9 @@ Json Runtime::status() const {
     if (counters.drops[reason] > 0) drops[std::string(to_string(reason))] = counters.drops[reason];
   }
   out["drops"] = drops;
+  const auto& udp = socket_->counters();
+  out["udp"] = {{"received", udp.rx_datagrams}, {"sent", udp.tx_datagrams}, {"not_sent", udp.tx_dropped()},
+                {"receive_buffer_full", socket_->kernel_drops()}, {"gso_fallbacks", udp.gso_fallbacks}};
   if (extend_status_) extend_status_(out);
   return out;
 }

@@ -60,8 +60,8 @@ class Verifier {
 struct Keys {
   Protocol protocol = Protocol::kNative;
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
-  crypto::SecretBytes<32>
-      send;  // native: secret that lanes are derived from; WireGuard: the record key
+  // Native: the secrets that lanes are derived from; WireGuard: the record keys.
+  crypto::SecretBytes<32> send;
   crypto::SecretBytes<32> receive;
   std::uint32_t local_index = 0;  // native: 24 bits; WireGuard: 32
   std::uint32_t remote_index = 0;
@@ -69,10 +69,11 @@ struct Keys {
 };
 
 // Events, in the order they must be carried out.
+// a handshake-class message
 struct SendMessage {
   base::Bytes message;
   Path path;
-};  // a handshake-class message
+};
 // The responder's KeysReady and PeerUp come when it answers; its SendWith only when the first
 // record under the new keys was reported. Keys are gone reject_after_time after they were made, or
 // when they were replaced twice. PeerDown follows the KeysGone of everything that was left.
@@ -80,30 +81,36 @@ struct KeysReady {
   PeerId peer;
   Keys keys;
 };
+// seal with these keys from now on
 struct SendWith {
   PeerId peer;
   std::uint32_t local_index;
-};  // seal with these keys from now on
+};
+// wipe
 struct KeysGone {
   PeerId peer;
   std::uint32_t local_index;
-};  // wipe
+};
+// seal and send an empty record
 struct SendKeepalive {
   PeerId peer;
-};  // seal and send an empty record
+};
+// after each accepted handshake
 struct PeerUp {
   PeerId peer;
   wire::Name name;
   Credentials shown;
-};  // after each accepted handshake
+};
+// authenticated traffic from elsewhere: send there
 struct PeerMoved {
   PeerId peer;
   Path path;
-};  // authenticated traffic from elsewhere: send there
+};
+// gave up, reset or expired; queued packets are lost
 struct PeerDown {
   PeerId peer;
   base::DropReason reason;
-};  // gave up, reset or expired; queued packets are lost
+};
 using Event = std::variant<SendMessage, KeysReady, SendWith, KeysGone, SendKeepalive, PeerUp,
                            PeerMoved, PeerDown>;
 using Events = std::vector<Event>;

@@ -2,7 +2,7 @@
 """`entresol demo`: every step holds, and nothing of it stays, neither after its end nor after SIGINT in its middle.
 
 A machine has one demo at a time, with names that are always the same. This one is given a view of the machine of its own
-(mounts and processes), so that it neither meets nor ends another that is running or was kept.
+(mounts, network, processes), so that it neither meets nor ends another that is running or was kept.
 """
 
 import json
@@ -96,7 +96,7 @@ def test_sigterm_with_hosts(bench: Lab) -> None:
 
 
 def see_nothing_else() -> None:
-    """Starts this program again, alone: own mounts at /run and /tmp, own processes."""
+    """Starts this program again, alone: own mounts at /run and /tmp, own network, own processes."""
     binary = f"/run/{os.path.basename(ENTRESOL)}"
     if os.environ.get("ENTRESOL_ALONE") == "1":
         for folder in ("/run", "/tmp"):
@@ -109,7 +109,7 @@ def see_nothing_else() -> None:
     program = os.open(ENTRESOL, os.O_RDONLY)
     os.set_inheritable(program, True)
     os.environ.update(ENTRESOL=binary, ENTRESOL_ALONE="1", ENTRESOL_FD=str(program))
-    os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-B", *sys.argv])
+    os.execvp("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-B", *sys.argv])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ constexpr std::uint8_t kEcnMask = 3;
 constexpr std::uint8_t kCongestionExperienced = 3;
 constexpr std::uint8_t kFirstPriorityDscp = 40;  // CS5
 constexpr std::size_t kWireGuardIndexOffset = 4;
+constexpr std::uint32_t kWireGuardTransport = 4;  // type and three octets of zero
 constexpr std::size_t kMaxSegments = 64;     // of one GSO call
 constexpr std::size_t kMaxBurst = 65000;     // octets of one GSO call
 constexpr std::size_t kSealRoom = 64;        // what a record may be longer than the datagram it came in
@@ -168,6 +169,8 @@ void Pipeline::open_one(Packet& packet) {
   } else {
     if (packet.length < security::kWireGuardRecordHeader + security::kRecordTag)
       return drop(packet, DropReason::record_truncated);
+    if (base::load_le32(packet.data) != kWireGuardTransport)
+      return drop(packet, DropReason::header_reserved);
     index = base::load_le32(packet.data + kWireGuardIndexOffset);
   }
   ReceiveKeys* keys = tables_.receive.find(index);
@@ -426,6 +429,10 @@ void Pipeline::act(base::TimePoint now) {
   for (std::size_t i = 0; i < count_; ++i) {
     Packet& packet = packets_[i];
     if (packet.done) continue;
+    if (packet.data[wire::offset::kSummary] != 0 && !understands(packet)) [[unlikely]] {
+      drop(packet, DropReason::option_critical_unknown);
+      continue;
+    }
     if (packet.egress == kSelf) {
       scratch_[here++] = &packet;
       continue;
@@ -443,18 +450,6 @@ void Pipeline::act(base::TimePoint now) {
       }
       wire::set_ttl(packet.data, static_cast<std::uint8_t>(ttl - 1));
     }
-    // A forwarding member reads options of no class yet: a critical one that is not end to end is not understood.
-    if (packet.data[wire::offset::kSummary] != 0) [[unlikely]] {
-      wire::HeaderView view;
-      wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view);
-      bool unknown = false;
-      for (wire::OptionView option : view.options())
-        unknown = unknown || (option.critical() && !option.end_to_end());
-      if (unknown) {
-        drop(packet, DropReason::option_critical_unknown);
-        continue;
-      }
-    }
     if (egress.kind == LinkKind::kGuest) {
       miss_packets_[guests++] = &packet;
       continue;
@@ -465,6 +460,21 @@ void Pipeline::act(base::TimePoint now) {
     }
     packet.traffic_class = packet.data[wire::offset::kTrafficClass];
   }
+  hand_over(here, guests, now);
+}
+
+// No option is known here yet. A critical one concerns whoever forwards the packet, unless it is end to end, and whoever
+// it ends at.
+bool Pipeline::understands(const Packet& packet) const {
+  const bool ends_here = packet.egress == kSelf || tables_.links[packet.egress].kind == LinkKind::kGuest;
+  wire::HeaderView view;
+  wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view);
+  for (wire::OptionView option : view.options())
+    if (option.critical() && (ends_here || !option.end_to_end())) return false;
+  return true;
+}
+
+void Pipeline::hand_over(std::size_t here, std::size_t guests, base::TimePoint now) {
   if (here > 0) {
     counters_.delivered += here;
     local_.to_self(std::span<Packet* const>(scratch_.data(), here), now);

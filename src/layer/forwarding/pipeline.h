@@ -172,6 +172,8 @@ class Pipeline {
   bool still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress);
   base::DropReason place_miss(const Miss& miss, Decision& decision);
   void act(base::TimePoint now);
+  bool understands(const Packet& packet) const;
+  void hand_over(std::size_t here, std::size_t guests, base::TimePoint now);
   void queue();
   void seal();
   void seal_link(LinkId id);

@@ -33,7 +33,6 @@ const ErrorText* error_for(DropReason reason) {
     case DropReason::too_big:
       return &kTooBig;
     case DropReason::refused_by_rule:
-    case DropReason::refused_by_service:
       return &kRule;
     case DropReason::option_critical_unknown:
       return &kOption;
@@ -51,7 +50,7 @@ std::uint32_t info_for(DropReason reason, const wire::HeaderView& view, const Li
     case DropReason::option_critical_unknown: {
       std::uint32_t info = 0;
       for (wire::OptionView option : view.options())
-        if (option.critical() && !option.end_to_end()) info = option.option_class() * 256u + option.type();
+        if (option.critical()) info = option.option_class() * 256u + option.type();
       return info;
     }
     default:

@@ -30,6 +30,10 @@ struct Member::Layer {
   Peers guests;  // machine is null on hosts
   std::map<forwarding::LinkId, GuestAddresses> guest_addresses;
   std::map<wire::Name, forwarding::LinkId> guest_links;
+  base::Bytes certificate_chain;
+  std::vector<wire::Name> attachments;
+  base::UnixSeconds renew_at = 0;  // the own registration's lease
+  base::UnixSeconds next_expiry = 0;
   wire::Name attached_to;  // the node behind the default link
 
   Peers& peers(bool of_guests) { return of_guests ? guests : native; }

@@ -28,12 +28,49 @@ void complete_checksum(inner::InsidePacket& inside) {
     inner::finish_checksum(inside.bytes, inside.ip.header_length, offset);
 }
 
+bool is_bare(const wire::HeaderView& view) {
+  return view.next_protocol() == wire::next_protocol::kInnerIpv4 ||
+         view.next_protocol() == wire::next_protocol::kInnerIpv6;
+}
+
+// From one guest's tunnel to another's: TTL and traffic class go back into the IP header.
+void unwrap(Packet& packet, const wire::HeaderView& view) {
+  std::uint8_t* ip = packet.data + view.header_size();
+  const std::uint8_t ttl = view.ttl(), traffic_class = view.traffic_class();
+  packet.length = static_cast<std::uint32_t>(view.payload_size());
+  packet.data = ip;
+  packet.traffic_class = traffic_class;
+  if (ip[0] >> 4 == 4) {
+    ip[1] = traffic_class;
+    ip[8] = ttl;
+    inner::write_ipv4_checksum(ip, std::size_t{ip[0] & 15u} * 4);
+  } else {
+    ip[0] = static_cast<std::uint8_t>(6u << 4 | traffic_class >> 4);
+    ip[1] = static_cast<std::uint8_t>((traffic_class & 15u) << 4 | (ip[1] & 15u));
+    ip[7] = ttl;
+  }
+}
+
 }  // namespace
 
 LayerIndex Member::layer_of(const wire::HeaderView& view) const {
   for (std::size_t i = 0; i < tables_.layers.size(); ++i)
     if (tables_.layers[i].wire_id == view.layer()) return static_cast<LayerIndex>(i);
   return 0;
+}
+
+// The guest of this node to whom a packet is addressed; null if it goes elsewhere.
+const wire::Name* Member::guest_here(const Layer& layer, const inner::IpPacket& ip) {
+  wire::Name name{ip.destination};
+  if (ip.version == 4) {
+    membership::Ipv4 address;
+    std::copy_n(ip.destination.begin() + 12, address.size(), address.begin());
+    const auto* member = layer.membership.find_ipv4(address);
+    if (member == nullptr) return nullptr;
+    name = member->name;
+  }
+  auto found = layer.guest_links.find(name);
+  return found == layer.guest_links.end() ? nullptr : &found->first;
 }
 
 void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) {
@@ -54,6 +91,16 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
       finish(*packet, DropReason::address_forged);
       continue;
     }
+    if (const wire::Name* neighbour = guest_here(layer, ip)) {
+      const base::MutableBytes wrapped = layer.agent.wrap(ip, link.name, *neighbour, now);
+      if (wrapped.empty()) {
+        finish(*packet, DropReason::queue_full);
+        continue;
+      }
+      packet->data = wrapped.data();
+      packet->length = static_cast<std::uint32_t>(wrapped.size());
+      continue;
+    }
     const std::size_t before = layer.agent.packets().size();
     const DropReason reason =
         layer.agent.outbound({packet->data, length}, ip, inner::Offload{}, link.name, now, unix_nanos_);
@@ -72,6 +119,14 @@ void Member::to_guests(std::span<Packet* const> packets, base::TimePoint now) {
     wire::HeaderView view;
     wire::HeaderView::parse({packet->data, packet->length}, view);
     const LayerIndex index = layer_of(view);
+    if (is_bare(view) && tables_.links[packet->ingress].kind == forwarding::LinkKind::kGuest) {
+      if (view.payload_size() > tables_.links[packet->egress].max_packet) {
+        finish(*packet, DropReason::too_big);
+      } else {
+        unwrap(*packet, view);
+      }
+      continue;
+    }
     if (view.next_protocol() != wire::next_protocol::kSealed) {
       consume(*packet, index, now);
       continue;

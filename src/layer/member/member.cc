@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error_codes.h"
+#include "crypto/hash.h"
 #include "layer/member/layer.h"
 #include "security/lanes.h"
 
@@ -18,6 +19,10 @@ using forwarding::LinkKind;
 
 // Who dials keeps the way back open (NAT), and notices a node that has lost its keys: it answers with a reset.
 constexpr base::Duration kDialledKeepalive = std::chrono::seconds(5);
+constexpr base::UnixSeconds kLease = 24 * 3600;
+constexpr base::UnixSeconds kRenewInterval = 3600;
+constexpr base::UnixSeconds kGuestInterval = 10;
+constexpr std::int64_t kNanos = 1'000'000'000;
 
 security::Config configure(const LayerSetup& setup, security::Protocol protocol,
                            const crypto::SecretBytes<32>& link_reset_secret) {
@@ -36,7 +41,10 @@ security::Config configure(const LayerSetup& setup, security::Protocol protocol,
 session::AgentConfig agent_config(const LayerSetup& setup) {
   session::AgentConfig config;
   config.suite = setup.suite;
-  config.reset_secret = setup.reset_secret;
+  // Not the links': a token of one kind must not end the other, and their indices are counted apart.
+  constexpr std::string_view kSession = "session";
+  config.reset_secret = crypto::SecretBytes<32>(crypto::hmac_sha256(
+      setup.reset_secret, {reinterpret_cast<const std::uint8_t*>(kSession.data()), kSession.size()}));
   config.timing = setup.timing;
   return config;
 }
@@ -90,6 +98,9 @@ base::Result<LayerIndex> Member::add_layer(LayerSetup setup, base::UnixSeconds n
   if (auto own = layer->membership.set_own(std::move(chain), sequence, lease_end, attachments, now);
       !own)
     return tl::unexpected(own.error());
+  layer->certificate_chain = layer->membership.own_certificate();
+  layer->attachments = attachments;
+  layer->renew_at = now + kRenewInterval;
   if (config_.key_log) layer->agent.sessions().set_key_log(config_.key_log);
   forwarding::LayerTable table;
   table.wire_id = wire_id;
@@ -172,7 +183,7 @@ base::Result<LinkId> Member::add_guest(LayerIndex index, base::Bytes grant_chain
   addresses.mtu = mtu;
   layer.guest_addresses[link_id] = addresses;
   layer.guest_links[*name] = link_id;
-  layer.agent.set_mtu(forwarding::inner_mtu(accepted_max_packet_));
+  layer.agent.set_mtu(forwarding::inner_mtu(accepted_over_ipv4_));
   tables_.layers[index].names.place(*name, link_id);
   tables_.links.changed(link_id);
   return link_id;
@@ -277,6 +288,8 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
       carry_out(i, guests, events);
     }
     if (layer.agent.next_timer() <= now) layer.agent.on_timer(now, unix_nanos);
+    renew(i, unix_nanos / kNanos);
+    expire_guests(i, unix_nanos / kNanos);
     // A link that is dialled has keys all the time: applications do not wait for the first packet's handshake.
     for (auto& [peer, link] : layer.native.links) {
       if (tables_.links[link].kind != LinkKind::kNode || tables_.links[link].send) continue;
@@ -312,14 +325,16 @@ void Member::handle_control(const forwarding::ControlDatagram& datagram, base::T
     return;
   }
   const bool guests = datagram.bytes[0] < 0x10;
-  DropReason reason = DropReason::handshake_mac1;
+  const bool opens = datagram.bytes[0] == 0x01 || datagram.bytes[0] == 0x10;
+  DropReason reason = opens ? DropReason::handshake_mac1 : DropReason::handshake_unexpected;
   for (LayerIndex i = 0; i < layers_.size(); ++i) {
     auto& machine = layers_[i]->peers(guests).machine;
     if (!machine || !machine->is_for_us(datagram.bytes)) continue;
     security::Events events;
     reason = machine->handle(datagram.bytes, datagram.path, now, unix_nanos, events);
     carry_out(i, guests, events);
-    break;
+    // One identity in two layers has one mac1 key: what one layer cannot read may be for the next.
+    if (reason != DropReason::handshake_forged) break;
   }
   if (reason != DropReason::none) count_drop(reason);
 }
@@ -334,14 +349,15 @@ LinkId Member::link_for(LayerIndex index, bool guests, security::PeerId peer) {
   link.kind = guests ? LinkKind::kGuest : LinkKind::kHost;
   link.layer = index;
   link.peer = peer;
-  link.max_packet = accepted_max_packet_;
+  link.max_packet = accepted_over_ipv6_;
   links[peer] = id;
   return id;
 }
 
 void Member::keys_ready(LayerIndex index, bool guests, const security::KeysReady& event) {
   const LinkId id = link_for(index, guests, event.peer);
-  if (config_.key_log) config_.key_log(security::Purpose::kLink, event.keys);
+  if (config_.key_log)
+    config_.key_log(security::Purpose::kLink, event.keys, layers_[index]->membership.trust().layer());
   tables_.receive.insert(id, event.keys);
   layers_[index]->peers(guests).keys[{event.peer, event.keys.local_index}] = event.keys;
 }
@@ -353,6 +369,7 @@ void Member::peer_up(LayerIndex index, bool guests, const security::PeerUp& even
   if (auto state = layer.peers(guests).machine->state(event.peer); state && state->path)
     link.path = *state->path;
   if (guests) return;
+  fit_link(link, event.shown.link_size);
   if (link.kind == LinkKind::kNode) {
     layer.agent.set_unreachable(false);
     return;
@@ -363,6 +380,51 @@ void Member::peer_up(LayerIndex index, bool guests, const security::PeerUp& even
     link.name = event.name;
     tables_.layers[index].names.place(event.name, id);
     tables_.links.changed();
+  }
+}
+
+// A link that was dialled to us takes what the underlay of its family takes, and no more than the far end has said.
+void Member::fit_link(Link& link, std::uint16_t said) {
+  constexpr std::size_t kHead = forwarding::kSealedOverhead + 2;
+  if (link.kind != LinkKind::kNode) {
+    const auto& address = link.path.remote.address;
+    const bool ipv4 = address[10] == 0xff && address[11] == 0xff &&
+                      std::all_of(address.begin(), address.begin() + 10, [](auto b) { return b == 0; });
+    link.max_packet = ipv4 ? accepted_over_ipv4_ : accepted_over_ipv6_;
+  }
+  if (said >= 1280) link.max_packet = static_cast<std::uint16_t>(std::min<std::size_t>(link.max_packet, said + kHead));
+}
+
+// The own registration is signed anew long before its lease ends; later handshakes show the new one.
+void Member::renew(LayerIndex index, base::UnixSeconds now) {
+  Layer& layer = *layers_[index];
+  if (now < layer.renew_at) return;
+  layer.renew_at = now + kRenewInterval;
+  // Fails only when the certificate itself has ended; the old registration then stays until it ends too.
+  (void)layer.membership.set_own(layer.certificate_chain, static_cast<std::uint64_t>(unix_nanos_), now + kLease,
+                                 layer.attachments, now);
+}
+
+// A guest shows no certificate in its handshakes: its grant is looked at here.
+void Member::expire_guests(LayerIndex index, base::UnixSeconds now) {
+  Layer& layer = *layers_[index];
+  if (now < layer.next_expiry) return;
+  layer.next_expiry = now + kGuestInterval;
+  for (auto guest = layer.guest_links.begin(); guest != layer.guest_links.end();) {
+    const auto [name, id] = *guest;
+    const auto* member = layer.membership.find(name);
+    if (member != nullptr && now < member->until) {
+      ++guest;
+      continue;
+    }
+    security::Events events;
+    layer.guests.machine->remove(tables_.links[id].peer, events);
+    carry_out(index, true, events);
+    layer.guests.links.erase(tables_.links[id].peer);
+    layer.guest_addresses.erase(id);
+    tables_.layers[index].names.remove(name);
+    tables_.links.remove(id);
+    guest = layer.guest_links.erase(guest);
   }
 }
 

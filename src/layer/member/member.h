@@ -79,7 +79,10 @@ class Member : private forwarding::Local {
                                              std::optional<crypto::SecretBytes<32>> preshared_key,
                                              std::uint16_t mtu, base::UnixSeconds now);
   // Size of links that hosts dial to this node.
-  void set_accepted_max_packet(std::uint16_t octets) { accepted_max_packet_ = octets; }
+  void set_accepted_max_packet(std::uint16_t over_ipv4, std::uint16_t over_ipv6) {
+    accepted_over_ipv4_ = over_ipv4;
+    accepted_over_ipv6_ = over_ipv6;
+  }
 
   // Received datagrams. Opened in place; what is delivered points into them.
   void receive(std::span<const forwarding::InBurst> bursts, base::TimePoint now,
@@ -124,6 +127,7 @@ class Member : private forwarding::Local {
   void to_self(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
   void consume(forwarding::Packet& packet, LayerIndex layer, base::TimePoint now);
   LayerIndex layer_of(const wire::HeaderView& view) const;
+  static const wire::Name* guest_here(const Layer& layer, const inner::IpPacket& ip);
 
   void send(std::span<const forwarding::OutBurst> bursts);
   void flush_agents(base::TimePoint now, std::int64_t unix_nanos);
@@ -133,6 +137,9 @@ class Member : private forwarding::Local {
                       std::int64_t unix_nanos);
   void carry_out(LayerIndex layer, bool guests, security::Events& events);
   forwarding::LinkId link_for(LayerIndex layer, bool guests, security::PeerId peer);
+  void fit_link(forwarding::Link& link, std::uint16_t said);
+  void renew(LayerIndex layer, base::UnixSeconds now);
+  void expire_guests(LayerIndex layer, base::UnixSeconds now);
   void keys_ready(LayerIndex layer, bool guests, const security::KeysReady& event);
   void peer_up(LayerIndex layer, bool guests, const security::PeerUp& event);
 
@@ -151,7 +158,8 @@ class Member : private forwarding::Local {
   };
   static constexpr std::size_t kMaxSessionHandshakes = 256;
   std::deque<SessionHandshake> session_handshakes_;
-  std::uint16_t accepted_max_packet_ = 1444;
+  std::uint16_t accepted_over_ipv4_ = 1444;
+  std::uint16_t accepted_over_ipv6_ = 1424;
   std::int64_t unix_nanos_ = 0;  // of the call that is being served
 };
 

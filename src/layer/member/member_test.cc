@@ -227,7 +227,7 @@ TEST_F(MemberTest, ATrainIsCutIntoSegmentsThatFit) {
 TEST(MemberSizes, FullBatchesOfLargePacketsGoThrough) {
   Star star(3);
   for (auto& host : star.hosts) host->dial(*star.node, 0, 0, 9000);
-  (*star.node)->set_accepted_max_packet(9000);
+  (*star.node)->set_accepted_max_packet(9000, 9000);
   ASSERT_TRUE(star.attach());
   InnerPacket packet;
   star.host(0).application(build(packet, star.host(0).in().addresses, star.host(1).in().addresses));
@@ -454,7 +454,7 @@ TEST_F(MemberTest, BothEndsLosingTheirStateAgreeAnew) {
   a().restart();
   b().restart();
   ASSERT_TRUE(star.attach());
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 80; ++i) {  // a handshake that the restart has cost is repeated after five seconds
     a().application(from_a(there));
     b().application(from_b(back));
     world().run_for(milliseconds(100));

@@ -257,7 +257,7 @@ class Machine : public Station, public Output {
     config.node = node_;
     config.cache_entries = cache_entries;
     member_ = std::make_unique<Member>(config, *services_, *this, world_.random);
-    member_->set_accepted_max_packet(kMaxPacket);
+    member_->set_accepted_max_packet(kMaxPacket, kMaxPacket);
     for (const Joined& layer : joined) {
       auto index = member_->add_layer(
           {.label = layer.label, .trust = layer.authority->trust, .identity = layer.identity,

@@ -214,6 +214,49 @@ bool Agent::seal_segment(const inner::Segment& segment, Flow& flow, Session& ses
   return true;
 }
 
+// ---- between guests of one node ------------------------------------------------------------------------------------
+
+base::MutableBytes Agent::wrap(const inner::IpPacket& ip, const wire::Name& local,
+                               const wire::Name& far, base::TimePoint now) {
+  FlowKey key = outbound_key(ip, local, far);
+  if (ip.is_fragment && !ip.is_first_fragment) {
+    if (const FlowKey* first = fragments_.find(ip)) key = *first;
+  }
+  if (ip.is_fragment && ip.is_first_fragment) fragments_.remember(ip, key);
+  Flow* flow = flows_.find(key);
+  if (flow == nullptr) {
+    FlowKey reverse = key;
+    std::swap(reverse.local, reverse.far);
+    std::swap(reverse.local_port, reverse.far_port);
+    const Flow* other = flows_.find(reverse);
+    flow = &flows_.add(key, other == nullptr || !other->opened_here, ip.flow_label, now);
+  }
+  flow->last_used = now;
+  flow->saved_size = static_cast<std::uint16_t>(std::min(ip.bytes.size(), kSavedHeaders));
+  std::memcpy(flow->saved.data(), ip.bytes.data(), flow->saved_size);
+  wire::Header header;
+  header.ttl = ip.ttl;
+  header.traffic_class = ip.traffic_class;
+  header.next_protocol = ip.version == 4 ? wire::next_protocol::kInnerIpv4 : wire::next_protocol::kInnerIpv6;
+  header.layer = wire_layer_;
+  header.service = wire::service::kIpDelivery;
+  header.flow_id = flow->id;
+  header.inner_protocol = ip.protocol;
+  header.opener = flow->opened_here;
+  header.fragment = ip.is_fragment;
+  if (inner::protocol_has_ports(ip.protocol))
+    header.responder_port = flow->opened_here ? key.far_port : key.local_port;
+  header.source = local;
+  header.destination = far;
+  const std::size_t size = wire::kHeaderSize + ip.bytes.size();
+  std::uint8_t* at = room(size);
+  if (at == nullptr) return {};
+  header.emit(at, static_cast<std::uint16_t>(ip.bytes.size()));
+  std::memcpy(at + wire::kHeaderSize, ip.bytes.data(), ip.bytes.size());
+  arena_used_ += size;
+  return {at, size};
+}
+
 // ---- inbound -----------------------------------------------------------------------------------------------------
 
 DropReason Agent::inbound(const wire::HeaderView& view, base::TimePoint now,

@@ -67,6 +67,10 @@ class Agent {
   // packet. May add to packets() (an answer about who opened, a reset).
   base::DropReason inbound(const wire::HeaderView& view, base::TimePoint now,
                            inner::InsidePacket& out);
+  // A packet between two guests of this node: no session, the inner packet as it is behind a header (next protocol 4 or
+  // 41), so that it is decided about like any other. It never leaves the node. Empty if the batch has no room.
+  base::MutableBytes wrap(const inner::IpPacket& ip, const wire::Name& local, const wire::Name& far,
+                          base::TimePoint now);
   // A session's handshake message (next protocol 2).
   base::DropReason handshake(const wire::HeaderView& view, base::TimePoint now,
                              std::int64_t unix_nanos);

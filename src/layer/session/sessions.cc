@@ -162,7 +162,7 @@ void Sessions::carry_out(security::Events& events, std::vector<HandshakeOut>& ou
       const security::Keys& keys = keys_ready->keys;
       // A far member that has changed its key is another peer to the machine: what arrives from now on concerns it.
       session->peer = session->traffic.peer = keys_ready->peer;
-      if (key_log_) key_log_(security::Purpose::kSession, keys);
+      if (key_log_) key_log_(security::Purpose::kSession, keys, membership_.trust().layer());
       const std::uint32_t slot = security::index_slot(keys.local_index);
       if (slot >= receive_.size()) receive_.resize(std::size_t{slot} + slot / 2 + 1);
       receive_[slot].index = keys.local_index;

@@ -56,7 +56,7 @@ struct HandshakeOut {
 };
 
 // Every key that a handshake gives, for the operator's key log; off by default.
-using KeyLog = std::function<void(security::Purpose, const security::Keys&)>;
+using KeyLog = std::function<void(security::Purpose, const security::Keys&, const membership::LayerId&)>;
 
 class Sessions {
  public:
