@@ -9,6 +9,7 @@ number in its name, so that several may run at once; what a killed run has left 
 import atexit
 import contextlib
 import ctypes
+import ipaddress
 import json
 import os
 import re
@@ -209,7 +210,8 @@ class Layer:
     @property
     def names(self) -> str:
         """The prefix of all names."""
-        return next(iter(self.members.values())).address[:9] + "::/32"
+        first = ipaddress.IPv6Address(next(iter(self.members.values())).address)
+        return str(ipaddress.IPv6Network((first, 32), strict=False))
 
     def entry(self, who: str, **more) -> dict:
         member = self.members[who]

@@ -115,8 +115,10 @@ def test_roaming(bench: Lab) -> None:
     bench.until_reaches("carol", star.bob.address)
     until("the node follows to another port", lambda: bench.link("node", "carol")["endpoint"] == "10.83.3.2:42001")
 
-    need("ip", "-n", bench.space("carol"), "addr", "add", "10.83.3.77/24", "dev", "under0")
     need("ip", "-n", bench.space("carol"), "addr", "del", "10.83.3.2/24", "dev", "under0")
+    need("ip", "-n", bench.space("carol"), "addr", "add", "10.83.3.77/24", "dev", "under0")
+    # wireguard-go would keep to the address that is gone until its next handshake.
+    guest.wg("set", guest.device, "peer", star.node.wireguard_key, "endpoint", f"10.83.3.1:{PORT}")
     bench.until_reaches("carol", star.bob.address)
     until("the node follows to another address", lambda: bench.link("node", "carol")["endpoint"] == "10.83.3.77:42001")
 
@@ -144,7 +146,7 @@ def test_replayed_and_reordered(bench: Lab) -> None:
             seen.append(datagram)
         return [datagram, datagram]
 
-    relay.to_server = relay.to_client = twice
+    relay.to_server, relay.to_client = twice, lambda datagram: [datagram, datagram]
     ping = bench.ping("carol", star.bob.address, 50)
     check(ping.all and "duplicates" not in ping.text, f"datagrams that come twice: {ping.text}")
     until("50 replays are counted", lambda: bench.drops("node", "record_replayed") >= 50)
@@ -176,15 +178,14 @@ def test_replayed_and_reordered(bench: Lab) -> None:
     until("old datagrams are refused", lambda: bench.drops("node", "record_replayed") >= before + len(replayed))
     check(bench.link("node", "carol")["packets_in"] == packets, "an old datagram was taken")
     relay.close()
-    exchange_again = bench.ping("bob", star.carol.address, 5)
-    check(not exchange_again.all, "bob reaches carol without the relay between them")
+    check(not bench.reaches("bob", star.carol.address), "bob reaches carol without the relay between them")
 
 
 def strange_datagrams(star: Star, known: bytes, unknown: bytes) -> list[bytes]:
     """Everything that a stranger may think of: cut and lengthened initiations, replays, noise."""
     out = []
     for initiation in (known, unknown):
-        out += [initiation[:size] for size in range(len(initiation))]
+        out += [initiation[:size] for size in range(1, len(initiation))]
         out += [initiation + bytes(more) for more in (1, 16, 500)]
         out += [initiation[:at] + bytes([initiation[at] ^ 1]) + initiation[at + 1:] for at in range(0, len(initiation), 5)]
         out.append(initiation)

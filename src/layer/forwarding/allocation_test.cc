@@ -10,6 +10,9 @@ namespace {
 std::size_t allocations = 0;
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // new below is malloc
+#endif
 void* operator new(std::size_t n) {
   ++allocations;
   if (void* p = std::malloc(n)) return p;

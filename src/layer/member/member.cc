@@ -145,6 +145,7 @@ base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
     link.any_source = true;
     tables_.layers[index].names.default_link = link_id;
     layer.attached_to = node;
+    layer.agent.set_carrier(link.send != nullptr, {}, 0);
     layer.agent.set_mtu(forwarding::inner_mtu(max_packet));
     layer.membership.set_link_size(forwarding::inner_mtu(max_packet));
   }
@@ -285,7 +286,7 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
       if (!machine || machine->next_timer() > now) continue;
       security::Events events;
       machine->on_timer(now, unix_nanos, events);
-      carry_out(i, guests, events);
+      carry_out(i, guests, events, now);
     }
     if (layer.agent.next_timer() <= now) layer.agent.on_timer(now, unix_nanos);
     renew(i, unix_nanos / kNanos);
@@ -295,7 +296,7 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
       if (tables_.links[link].kind != LinkKind::kNode || tables_.links[link].send) continue;
       security::Events events;
       layer.native.machine->connect(peer, now, unix_nanos, events);
-      carry_out(i, false, events);
+      carry_out(i, false, events, now);
     }
   }
   flush_agents(now, unix_nanos);
@@ -332,7 +333,7 @@ void Member::handle_control(const forwarding::ControlDatagram& datagram, base::T
     if (!machine || !machine->is_for_us(datagram.bytes)) continue;
     security::Events events;
     reason = machine->handle(datagram.bytes, datagram.path, now, unix_nanos, events);
-    carry_out(i, guests, events);
+    carry_out(i, guests, events, now);
     // One identity in two layers has one mac1 key: what one layer cannot read may be for the next.
     if (reason != DropReason::handshake_forged) break;
   }
@@ -419,7 +420,7 @@ void Member::expire_guests(LayerIndex index, base::UnixSeconds now) {
     }
     security::Events events;
     layer.guests.machine->remove(tables_.links[id].peer, events);
-    carry_out(index, true, events);
+    carry_out(index, true, events, {});
     layer.guests.links.erase(tables_.links[id].peer);
     layer.guest_addresses.erase(id);
     tables_.layers[index].names.remove(name);
@@ -428,7 +429,13 @@ void Member::expire_guests(LayerIndex index, base::UnixSeconds now) {
   }
 }
 
-void Member::carry_out(LayerIndex index, bool guests, security::Events& events) {
+// A host's link to its node; null at a node, which has many.
+const Link* Member::way_in(LayerIndex index) const {
+  const LinkId id = tables_.layers[index].names.default_link;
+  return id == kSelf ? nullptr : &tables_.links[id];
+}
+
+void Member::carry_out(LayerIndex index, bool guests, security::Events& events, base::TimePoint now) {
   Layer& layer = *layers_[index];
   auto& peers = layer.peers(guests);
   for (security::Event& event : events) {
@@ -445,6 +452,7 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events) 
       link.protocol = keys->second.protocol;
       ++link.keys_changed;
       tables_.links.changed();
+      if (&link == way_in(index)) layer.agent.set_carrier(true, now, unix_nanos_);
     } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
       tables_.receive.erase(gone->local_index);
       peers.keys.erase({gone->peer, gone->local_index});
@@ -452,6 +460,7 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events) 
       if (link.send && link.send_index == gone->local_index) {
         link.send.reset();
         tables_.links.changed();
+        if (&link == way_in(index)) layer.agent.set_carrier(false, now, unix_nanos_);
       }
     } else if (auto* alive = std::get_if<security::SendKeepalive>(&event)) {
       const LinkId id = link_for(index, guests, alive->peer);
@@ -461,8 +470,9 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events) 
     } else if (auto* moved = std::get_if<security::PeerMoved>(&event)) {
       tables_.links[link_for(index, guests, moved->peer)].path = moved->path;
     } else if (auto* down = std::get_if<security::PeerDown>(&event)) {
-      const LinkId id = link_for(index, guests, down->peer);
-      if (tables_.links[id].kind == LinkKind::kNode && !config_.node)
+      // After a reset, or when idle keys have ended, a handshake follows at once.
+      const Link& link = tables_.links[link_for(index, guests, down->peer)];
+      if (&link == way_in(index) && down->reason == DropReason::link_down)
         layer.agent.set_unreachable(true);
     }
   }
@@ -480,7 +490,7 @@ void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
     const bool guests = link.kind == LinkKind::kGuest;
     security::Events events;
     layers_[link.layer]->peers(guests).machine->report(link.traffic, now, unix_nanos, events);
-    carry_out(link.layer, guests, events);
+    carry_out(link.layer, guests, events, now);
   }
   touched.clear();
 }
@@ -490,7 +500,7 @@ void Member::rekey(base::TimePoint now, std::int64_t unix_nanos) {
     Layer& layer = *layers_[i];
     security::Events events;
     for (auto& [peer, link] : layer.native.links) layer.native.machine->rekey(peer, now, unix_nanos, events);
-    carry_out(i, false, events);
+    carry_out(i, false, events, now);
     layer.agent.rekey_all(now, unix_nanos);
   }
   flush(now, unix_nanos);

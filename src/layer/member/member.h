@@ -135,7 +135,8 @@ class Member : private forwarding::Local {
   void report_traffic(base::TimePoint now, std::int64_t unix_nanos);
   void handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
                       std::int64_t unix_nanos);
-  void carry_out(LayerIndex layer, bool guests, security::Events& events);
+  void carry_out(LayerIndex layer, bool guests, security::Events& events, base::TimePoint now);
+  const forwarding::Link* way_in(LayerIndex layer) const;
   forwarding::LinkId link_for(LayerIndex layer, bool guests, security::PeerId peer);
   void fit_link(forwarding::Link& link, std::uint16_t said);
   void renew(LayerIndex layer, base::UnixSeconds now);

@@ -372,6 +372,18 @@ TEST_F(MemberTest, ANodeThatIsGoneIsAnsweredForAndComesBack) {
   expect_through(a(), from_a({}), b());
 }
 
+// What an application sends before its host has found the node waits for no more than that.
+TEST(MemberStart, PacketsThatComeTooEarlyAreSentWhenTheLinkIsThere) {
+  Star star(4);
+  ASSERT_TRUE(star.attach());
+  star.host(0).restart();
+  InnerPacket packet;
+  const Bytes early = build(packet, star.host(0).in().addresses, star.host(1).in().addresses);
+  EXPECT_EQ(star.host(0).application(early), DropReason::none);
+  EXPECT_TRUE(star.world.run_until([&] { return !star.host(1).delivered.empty(); }, seconds(1)));
+  EXPECT_TRUE(star.host(0).replies.empty());
+}
+
 // ---- restarts ----------------------------------------------------------------------------------------------------------
 
 TEST_F(MemberTest, ANodeThatLostItsStateIsBackWithinASecond) {

@@ -51,8 +51,10 @@ class Agent {
 
   // Largest inner packet of the way into the layer (the link's); what is larger is answered with Packet Too Big.
   void set_mtu(std::uint16_t octets) { mtu_ = octets; }
-  // No way into the layer: applications are told at once instead of waiting.
-  void set_unreachable(bool unreachable) { unreachable_ = unreachable; }
+  // No way into the layer: applications are told at once instead of waiting, and so are those who wait.
+  void set_unreachable(bool unreachable);
+  // The way into the layer has keys, or has none for the moment: packets wait, and sessions are set up when it is back.
+  void set_carrier(bool carrier, base::TimePoint now, std::int64_t unix_nanos);
 
   void begin();  // forgets packets() and replies(); their memory is used again
 
@@ -147,6 +149,7 @@ class Agent {
   std::uint32_t wire_layer_;
   std::uint16_t mtu_ = 1280;
   bool unreachable_ = false;
+  bool carrier_ = true;
   base::TimePoint next_expiry_{};
 
   // The last destination, since packets come in runs.

@@ -33,13 +33,28 @@ inner::IcmpError icmp_kind(wire::ControlType type) {
 
 DropReason Agent::wait(Session& session, base::MutableBytes packet, const inner::Offload& offload,
                        base::TimePoint now, std::int64_t unix_nanos) {
-  sessions_.connect(session, now, unix_nanos, handshakes_);
+  if (carrier_) sessions_.connect(session, now, unix_nanos, handshakes_);
   if (session.waiting.size() >= kMaxWaitingPackets ||
       session.waiting_bytes + packet.size() > kMaxWaiting)
     return DropReason::session_pending;
   session.waiting.push_back({base::Bytes(packet.begin(), packet.end()), offload});
   session.waiting_bytes += packet.size();
   return DropReason::none;
+}
+
+void Agent::set_unreachable(bool unreachable) {
+  unreachable_ = unreachable;
+  if (!unreachable) return;
+  for (const auto& [names, session] : sessions_.all())
+    answer_waiting(*session, inner::IcmpError::kHostUnreachable);
+}
+
+void Agent::set_carrier(bool carrier, base::TimePoint now, std::int64_t unix_nanos) {
+  if (carrier && !carrier_)
+    for (const auto& [names, session] : sessions_.all())
+      if (!session->waiting.empty() && !session->send)
+        sessions_.connect(*session, now, unix_nanos, handshakes_);
+  carrier_ = carrier;
 }
 
 void Agent::send_waiting(base::TimePoint now) {
@@ -289,7 +304,7 @@ bool Agent::prepare(const wire::Name& local, const wire::Name& far, base::TimePo
                     std::int64_t unix_nanos) {
   Session* session = sessions_.open(local, far);
   if (session == nullptr) return false;
-  if (!session->send) sessions_.connect(*session, now, unix_nanos, handshakes_);
+  if (!session->send && carrier_) sessions_.connect(*session, now, unix_nanos, handshakes_);
   after_batch(now, unix_nanos);
   return true;
 }
