@@ -33,7 +33,11 @@ function(entresol_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main)
   # Tests are most of the compile time; what they test is optimised as it ships.
-  target_compile_options(${name} PRIVATE $<IF:$<BOOL:${ENTRESOL_SANITIZE}>,-O0,-O1>)
+  if(ENTRESOL_SANITIZE)
+    target_compile_options(${name} PRIVATE -O0)
+  else()
+    target_compile_options(${name} PRIVATE -O1)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600
                        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()

@@ -288,6 +288,8 @@ class Lab:
         far = f"to-{left}" if name == "under0" else f"to-{left}-{name}"
         need("ip", "link", "add", name, "netns", self.space(left), "type", "veth", "peer", "name", far, "netns", self.space(right))
         for who, device, host in ((left, name, 2), (right, far, 1)):
+            # No link-local address: it would come by itself at some time, into the comparisons of before and after.
+            need("ip", "-n", self.space(who), "link", "set", device, "addrgenmode", "none")
             need("ip", "-n", self.space(who), "addr", "add", f"10.83.{net}.{host}/24", "dev", device)
             need("ip", "-n", self.space(who), "addr", "add", f"fd83:{net}::{host}/64", "dev", device, "nodad")
             need("ip", "-n", self.space(who), "link", "set", device, *(("mtu", str(mtu)) if mtu else ()), "up")

@@ -376,6 +376,7 @@ TEST_F(MemberTest, ANodeThatIsGoneIsAnsweredForAndComesBack) {
 TEST(MemberStart, PacketsThatComeTooEarlyAreSentWhenTheLinkIsThere) {
   Star star(4);
   ASSERT_TRUE(star.attach());
+  star.world.run_for(seconds(1));
   star.host(0).restart();
   InnerPacket packet;
   const Bytes early = build(packet, star.host(0).in().addresses, star.host(1).in().addresses);
