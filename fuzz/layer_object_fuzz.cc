@@ -1,5 +1,6 @@
 // Any octets as each of the four signed objects: what parses is made of exactly these octets, has one form only, and is
-// believed by nobody without its signature. fuzzes: layer/membership/object.h
+// believed by nobody without its signature.
+// fuzzes: layer/membership/object.h
 #include "layer/membership/object.h"
 
 #include <cstdlib>
@@ -17,7 +18,8 @@ void require(bool holds) {
 }
 
 const crypto::Ed25519KeyPair& key() {
-  static const crypto::Ed25519KeyPair pair = crypto::ed25519_keypair(std::array<std::uint8_t, 32>{1, 2, 3});
+  static const crypto::Ed25519KeyPair pair =
+      crypto::ed25519_keypair(std::array<std::uint8_t, 32>{1, 2, 3});
   return pair;
 }
 

@@ -1,8 +1,10 @@
 // A node and a host with live links, and datagrams of anybody: octets as they are, live datagrams with octets XORed into
 // them, and packets of the layer under the valid link keys of a hostile host. Input: kind (1), then octets. The world stays
 // from input to input, so that each starts from live keys; a crash seldom depends on the ones before.
+// fuzzes: layer/forwarding/pipeline.h
 #include <cstdlib>
 
+#include "layer/forwarding/pipeline.h"
 #include "layer/member/test_inner.h"
 #include "layer/member/test_raw_host.h"
 
@@ -34,8 +36,9 @@ struct Scene {
     return star.host(1).delivered.size() == before + 1;
   }
   Star star{1};
-  RawHost mallory{star.world, 66, *star.node,
-                  join(star.authority, layer::membership::Role::kHost, "mallory", {100, 64, 0, 66})};
+  RawHost mallory{
+      star.world, 66, *star.node,
+      join(star.authority, layer::membership::Role::kHost, "mallory", {100, 64, 0, 66})};
   Bytes last;
 };
 
@@ -54,7 +57,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 1: {
       Bytes changed = scene.last;
-      for (std::size_t i = 0; i < std::min(changed.size(), octets.size()); ++i) changed[i] ^= octets[i];
+      for (std::size_t i = 0; i < std::min(changed.size(), octets.size()); ++i)
+        changed[i] ^= octets[i];
       world.send(endpoint(77), scene.star.node->address(), changed, 0);
       break;
     }
@@ -62,8 +66,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       scene.mallory.send_packet(octets);
       break;
     default: {
-      Bytes packet = wire::emit_packet(scene.mallory.header_to(scene.star.host(1).in().name), Bytes(40));
-      for (std::size_t i = 0; i < std::min(packet.size(), octets.size()); ++i) packet[i] ^= octets[i];
+      Bytes packet =
+          wire::emit_packet(scene.mallory.header_to(scene.star.host(1).in().name), Bytes(40));
+      for (std::size_t i = 0; i < std::min(packet.size(), octets.size()); ++i)
+        packet[i] ^= octets[i];
       scene.mallory.send_packet(packet);
     }
   }

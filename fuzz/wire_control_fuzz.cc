@@ -1,5 +1,7 @@
 // Every accessor of a control message that passes stays inside it; and an error about any packet
-// that passes parses. fuzzes: wire/control.h fuzzes: wire/utf8.h
+// that passes parses.
+// fuzzes: wire/control.h
+// fuzzes: wire/utf8.h
 #include "wire/control.h"
 
 #include <cstdlib>

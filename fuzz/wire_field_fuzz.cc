@@ -1,6 +1,6 @@
 // An HTTP field that is accepted gives a packet; the packet's own field is another text perhaps,
-// but the same packet, and the same text from then on. The input is field, line feed, body. fuzzes:
-// wire/structured_field.h fuzzes: wire/name.h
+// but the same packet, and the same text from then on. The input is field, line feed, body.
+// fuzzes: wire/structured_field.h
 #include "wire/structured_field.h"
 
 #include <algorithm>

@@ -3,6 +3,7 @@
 // fuzzes: wire/header.h
 // fuzzes: wire/option.h
 #include "wire/header.h"
+#include "wire/option.h"
 
 #include <array>
 #include <cstdlib>

@@ -1,5 +1,7 @@
 // Heads that are emitted as they were parsed: link record, session header, sealed prefix. The first
-// octet chooses. fuzzes: wire/record.h fuzzes: wire/session.h
+// octet chooses.
+// fuzzes: wire/record.h
+// fuzzes: wire/session.h
 #include "wire/session.h"
 
 #include <algorithm>

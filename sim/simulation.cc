@@ -134,7 +134,8 @@ class Simulation {
     auto& newest = newest_[{datagram.from, datagram.to}];
     if (datagram.order < newest) ++outcome_.counts.reorderings;
     newest = std::max(newest, datagram.order);
-    outcome_.trace = mix(outcome_.trace, static_cast<std::uint64_t>(world().now.time_since_epoch().count()));
+    outcome_.trace =
+        mix(outcome_.trace, static_cast<std::uint64_t>(world().now.time_since_epoch().count()));
     outcome_.trace = mix(outcome_.trace, datagram.to.address[15]);
     outcome_.trace = mix(outcome_.trace, datagram.bytes);
   }
@@ -148,7 +149,8 @@ class Simulation {
     ++outcome_.counts.delivered;
     outcome_.trace = mix(outcome_.trace, packet.packet);
     layer::inner::IpPacket ip;
-    if (layer::inner::parse(packet.packet, ip) != DropReason::none || ip.payload_size() < kHeaderOfUdp + 8)
+    if (layer::inner::parse(packet.packet, ip) != DropReason::none ||
+        ip.payload_size() < kHeaderOfUdp + 8)
       return violated("what was delivered is no packet that anybody sent");
     const base::ByteView payload = ip.payload().subspan(kHeaderOfUdp);
     const std::uint64_t number = base::load_be64(payload.data() + kPacketIdOffset);
@@ -156,11 +158,14 @@ class Simulation {
     const auto found = expected_.find(number);
     if (found == expected_.end()) return violated(name + " was never sent");
     const auto& [to, size] = found->second;
-    if (to != host) violated(name + " reached host " + std::to_string(host) + " and was for " + std::to_string(to));
+    if (to != host)
+      violated(name + " reached host " + std::to_string(host) + " and was for " +
+               std::to_string(to));
     const Bytes as_sent = payload_of(number, size);
     if (!std::equal(payload.begin(), payload.end(), as_sent.begin(), as_sent.end()))
       violated(name + " was changed");
-    if (!layer::inner::test::checksums_right(packet.packet)) violated(name + " has a wrong checksum");
+    if (!layer::inner::test::checksums_right(packet.packet))
+      violated(name + " has a wrong checksum");
     if (!seen_.insert(number).second) violated(name + " came twice");
   }
 
@@ -186,8 +191,9 @@ class Simulation {
     outcome_.counts.recovered_after = std::chrono::duration<double>(world().now - ended).count();
     for (const auto& [pair, numbers] : tried)
       if (!reached.contains(pair))
-        violated("host " + std::to_string(pair.first) + " does not reach host " + std::to_string(pair.second) + " " +
-                 std::to_string(kRecoverySeconds) + " s after the faults have ended");
+        violated("host " + std::to_string(pair.first) + " does not reach host " +
+                 std::to_string(pair.second) + " " + std::to_string(kRecoverySeconds) +
+                 " s after the faults have ended");
   }
 
   security::SeededRandom random_;
@@ -205,20 +211,24 @@ class Simulation {
 
 }  // namespace
 
-Outcome run(std::uint64_t seed) { return Simulation(seed).run(); }
+Outcome run(std::uint64_t seed) {
+  return Simulation(seed).run();
+}
 
 std::string to_text(std::uint64_t seed, const Outcome& outcome) {
   const Counts& c = outcome.counts;
   char line[320];
-  std::snprintf(line, sizeof line,
-                "seed %llu trace %016llx: %llu datagrams, %llu lost, %llu repeated, %llu overtaken, %llu partitions, "
-                "%llu restarts, %llu rekeys; %llu of %llu packets delivered; recovered after %.1f s\n",
-                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(outcome.trace),
-                static_cast<unsigned long long>(c.datagrams), static_cast<unsigned long long>(c.losses),
-                static_cast<unsigned long long>(c.duplicates), static_cast<unsigned long long>(c.reorderings),
-                static_cast<unsigned long long>(c.partitions), static_cast<unsigned long long>(c.restarts),
-                static_cast<unsigned long long>(c.rekeys), static_cast<unsigned long long>(c.delivered),
-                static_cast<unsigned long long>(c.sent), c.recovered_after);
+  std::snprintf(
+      line, sizeof line,
+      "seed %llu trace %016llx: %llu datagrams, %llu lost, %llu repeated, %llu overtaken, %llu "
+      "partitions, "
+      "%llu restarts, %llu rekeys; %llu of %llu packets delivered; recovered after %.1f s\n",
+      static_cast<unsigned long long>(seed), static_cast<unsigned long long>(outcome.trace),
+      static_cast<unsigned long long>(c.datagrams), static_cast<unsigned long long>(c.losses),
+      static_cast<unsigned long long>(c.duplicates), static_cast<unsigned long long>(c.reorderings),
+      static_cast<unsigned long long>(c.partitions), static_cast<unsigned long long>(c.restarts),
+      static_cast<unsigned long long>(c.rekeys), static_cast<unsigned long long>(c.delivered),
+      static_cast<unsigned long long>(c.sent), c.recovered_after);
   std::string text = line;
   for (const std::string& violation : outcome.violations) text += "  violated: " + violation + "\n";
   return text;

@@ -12,7 +12,8 @@ struct Counts {
   std::uint64_t datagrams = 0, losses = 0, duplicates = 0, reorderings = 0, partitions = 0;
   std::uint64_t restarts = 0, rekeys = 0;
   std::uint64_t sent = 0, delivered = 0;  // inner packets
-  double recovered_after = 0;             // seconds of virtual time from the end of the faults until all reach all
+  double recovered_after =
+      0;  // seconds of virtual time from the end of the faults until all reach all
 };
 
 struct Outcome {
@@ -28,6 +29,7 @@ inline constexpr int kRecoverySeconds = 40;
 
 Outcome run(std::uint64_t seed);
 
-std::string to_text(std::uint64_t seed, const Outcome& outcome);  // one line, and one for each violation
+std::string to_text(std::uint64_t seed,
+                    const Outcome& outcome);  // one line, and one for each violation
 
 }  // namespace entresol::sim

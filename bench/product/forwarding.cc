@@ -30,19 +30,32 @@ thread_local std::uint64_t allocations = 0;
 
 void* allocate(std::size_t n, std::size_t alignment) {
   ++allocations;
-  void* p = alignment == 0 ? std::malloc(n)
-                           : std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment);
+  void* p = alignment == 0
+                ? std::malloc(n)
+                : std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment);
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }
 }  // namespace
 
-void* operator new(std::size_t n) { return allocate(n, 0); }
-void* operator new(std::size_t n, std::align_val_t a) { return allocate(n, static_cast<std::size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void* operator new(std::size_t n) {
+  return allocate(n, 0);
+}
+void* operator new(std::size_t n, std::align_val_t a) {
+  return allocate(n, static_cast<std::size_t>(a));
+}
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
 
 namespace entresol::bench {
 namespace {
@@ -55,9 +68,9 @@ using forwarding::OutBurst;
 
 constexpr std::uint32_t kLayer = 0xabcdef01;
 constexpr std::size_t kRecordOverhead = security::kNativeRecordHeader + security::kRecordTag;
-constexpr std::uint32_t kOneIn = 100;         // packets that miss the cache, and that carry an option
-constexpr std::uint32_t kOptionLinks = 16;    // whose flows have packets with options
-constexpr std::size_t kRunUp = 2;             // batches after the store was filled, which has displaced tables from the caches
+constexpr std::uint32_t kOneIn = 100;       // packets that miss the cache, and that carry an option
+constexpr std::uint32_t kOptionLinks = 16;  // whose flows have packets with options
+constexpr std::size_t kRounds = 8;  // packets of each link, on the average, that are sealed ahead
 
 struct Plan {
   std::size_t plaintext;  // octets sealed in a record
@@ -97,7 +110,9 @@ forwarding::PipelineConfig configure() {
 class Node {
  public:
   explicit Node(const Plan& plan)
-      : plan_(plan), record_(plan.plaintext + kRecordOverhead), pipeline_(configure(), tables_, services_, nobody_) {
+      : plan_(plan),
+        record_(plan.plaintext + kRecordOverhead),
+        pipeline_(configure(), tables_, services_, nobody_) {
     services_.add(std::make_unique<services::IpDelivery>());
     forwarding::LayerTable table;
     table.wire_id = kLayer;
@@ -110,7 +125,10 @@ class Node {
     for (std::uint32_t i = 0; i < plan.links; ++i) add_link(i);
     tables_.links.changed();
     make_packets();
-    store_.resize(std::max<std::size_t>(plan.links, 1024) / plan.batch * plan.batch * record_);
+    const std::size_t run_up = std::max<std::size_t>(plan.links, 2 * plan.batch);
+    run_up_ = (run_up + plan.batch - 1) / plan.batch;
+    store_.resize(std::max<std::size_t>(plan.links * kRounds, 2048) / plan.batch * plan.batch *
+                  record_);
     from_.resize(store_.size() / record_);
     received_.resize(plan.batch * record_ + 64);
     bursts_.reserve(plan.batch);
@@ -134,7 +152,7 @@ class Node {
         const auto start = Clock::now();
         forward();
         const double ns = std::chrono::duration<double, std::nano>(Clock::now() - start).count();
-        if (start >= warm_until && b >= kRunUp) {
+        if (start >= warm_until && b >= run_up_) {
           const forwarding::PipelineCounters& counters = pipeline_.counters();
           total_ns += ns;
           ++timed;
@@ -211,14 +229,16 @@ class Node {
       const bool option = random_() % kOneIn == 0;
       const bool fresh = random_() % kOneIn == 0;
       const std::uint32_t links = static_cast<std::uint32_t>(plan_.links);
-      const auto link = static_cast<std::uint32_t>(random_() % (option ? std::min(links, kOptionLinks) : links));
+      const auto link =
+          static_cast<std::uint32_t>(random_() % (option ? std::min(links, kOptionLinks) : links));
       base::Bytes& packet = option ? with_option_ : plain_;
       const wire::Name to = links == 1 ? name_of(0, 2) : name_of(egress_[link], 1);
       base::store_be32(packet.data() + wire::offset::kFlowId, fresh ? fresh_flow_++ : link);
       const wire::Name from = name_of(link, 1);
       std::copy(from.octets.begin(), from.octets.end(), packet.begin() + wire::offset::kSource);
       std::copy(to.octets.begin(), to.octets.end(), packet.begin() + wire::offset::kDestination);
-      if (security::seal_record(*far_send_[link], packet.data(), packet.size(), &store_[i * record_]) != record_)
+      if (security::seal_record(*far_send_[link], packet.data(), packet.size(),
+                                &store_[i * record_]) != record_)
         Options::fail("a far end's counters are used up");
       from_[i] = link << 1 | (option ? 1 : 0);
     }
@@ -272,7 +292,8 @@ class Node {
         const DropReason reason =
             security::open_native_record(*far_receive_[link], record.data(), record.size(), plain);
         const std::uint8_t* packet = record.data() + security::kNativeRecordHeader;
-        const bool good = reason == DropReason::none && plain == plan_.plaintext && packet[plain - 1] == 0x5a &&
+        const bool good = reason == DropReason::none && plain == plan_.plaintext &&
+                          packet[plain - 1] == 0x5a &&
                           packet[wire::offset::kTtl] == wire::Header{}.ttl - 1;
         if (!good) Options::fail("a forwarded record is not what was sent");
       }
@@ -282,6 +303,8 @@ class Node {
 
   Plan plan_;
   std::size_t record_;
+  std::size_t run_up_ =
+      0;  // batches until the caches hold the tables again, which sealing ahead has displaced
   security::SeededRandom keys_{7};
   std::mt19937 random_{7};
   forwarding::Tables tables_;
@@ -295,7 +318,8 @@ class Node {
   std::vector<std::unique_ptr<security::ReceiveLane>> far_receive_;
   base::Bytes plain_, with_option_;
   base::Bytes store_, received_;
-  std::vector<std::uint32_t> from_;  // link and, in the lowest bit, whether there is an option; by record of the store
+  std::vector<std::uint32_t>
+      from_;  // link and, in the lowest bit, whether there is an option; by record of the store
   std::vector<InBurst> bursts_;
   std::span<const OutBurst> out_;
   std::uint32_t fresh_flow_ = 1u << 31;
@@ -348,12 +372,16 @@ int run_forwarding(int argc, char** argv) {
     sum.allocations += result.allocations;
   }
   std::printf(
-      "{\"program\": \"forwarding\", \"symbol\": \"entresol::layer::forwarding::Pipeline::process\", \"size\": %d, "
-      "\"family\": %d, \"plaintext\": %zu, \"links\": %zu, \"threads\": %d, \"batch\": %zu, \"packets\": %llu, "
-      "\"ns_per_packet\": %.2f, \"median_ns\": %.2f, \"allocations\": %.3f, \"hits\": %llu, \"misses\": %llu, "
+      "{\"program\": \"forwarding\", \"symbol\": "
+      "\"entresol::layer::forwarding::Pipeline::process\", \"size\": %d, "
+      "\"family\": %d, \"plaintext\": %zu, \"links\": %zu, \"threads\": %d, \"batch\": %zu, "
+      "\"packets\": %llu, "
+      "\"ns_per_packet\": %.2f, \"median_ns\": %.2f, \"allocations\": %.3f, \"hits\": %llu, "
+      "\"misses\": %llu, "
       "\"options\": %llu}\n",
-      size, family, plan.plaintext, plan.links, threads, plan.batch, static_cast<unsigned long long>(sum.packets),
-      mean, median, static_cast<double>(sum.allocations) * 1e6 / static_cast<double>(sum.packets),
+      size, family, plan.plaintext, plan.links, threads, plan.batch,
+      static_cast<unsigned long long>(sum.packets), mean, median,
+      static_cast<double>(sum.allocations) * 1e6 / static_cast<double>(sum.packets),
       static_cast<unsigned long long>(sum.hits), static_cast<unsigned long long>(sum.misses),
       static_cast<unsigned long long>(sum.options));
   return 0;
@@ -362,4 +390,6 @@ int run_forwarding(int argc, char** argv) {
 }  // namespace
 }  // namespace entresol::bench
 
-int main(int argc, char** argv) { return entresol::bench::run_forwarding(argc, argv); }
+int main(int argc, char** argv) {
+  return entresol::bench::run_forwarding(argc, argv);
+}

@@ -31,7 +31,8 @@ namespace {
 
 namespace membership = layer::membership;
 
-constexpr std::size_t kAroundUdpPayload = 90;  // of a sealed packet over IPv6: names and fields 56, session 10, UDP 8, tag 16
+constexpr std::size_t kAroundUdpPayload =
+    90;  // of a sealed packet over IPv6: names and fields 56, session 10, UDP 8, tag 16
 constexpr base::UnixSeconds kValid = 3600;
 constexpr double kHandshakeTime = 10;
 
@@ -57,7 +58,8 @@ struct Layer {
         root(must(runtime::read_signing_key(folder + "/edge.key"))),
         node(must(runtime::read_member(folder + "/node.member"))) {}
   wire::Name name_of(const membership::Identity& identity) const {
-    return membership::name_of(trust.layer(), membership::kSuiteEd25519, identity.identity.public_key);
+    return membership::name_of(trust.layer(), membership::kSuiteEd25519,
+                               identity.identity.public_key);
   }
   base::Bytes certify(const membership::Identity& identity, const std::string& label) const {
     const base::UnixSeconds now = io::unix_now();
@@ -78,15 +80,20 @@ struct Layer {
 // One host's link to the node.
 class Host {
  public:
-  Host(const Layer& layer, std::uint32_t end, std::uint32_t number, const Address& local, const Address& node)
+  Host(const Layer& layer, std::uint32_t end, std::uint32_t number, const Address& local,
+       const Address& node)
       : indices_(random_),
         membership_(layer.trust, identity_of(end, number)),
         machine_(configure(layer), membership_.link_verifier(), random_, indices_) {
     const base::UnixSeconds now = io::unix_now();
-    base::Bytes chain = layer.certify(membership_.identity(), "bench-" + std::to_string(end) + "-" + std::to_string(number));
-    if (auto own = membership_.set_own(std::move(chain), static_cast<std::uint64_t>(io::unix_nanos()), now + kValid, {}, now); !own)
+    base::Bytes chain = layer.certify(
+        membership_.identity(), "bench-" + std::to_string(end) + "-" + std::to_string(number));
+    if (auto own = membership_.set_own(
+            std::move(chain), static_cast<std::uint64_t>(io::unix_nanos()), now + kValid, {}, now);
+        !own)
       Options::fail(own.error().message);
-    const wire::Name node_name = must(membership_.learn(layer.node.certificate, layer.node.registration, now));
+    const wire::Name node_name =
+        must(membership_.learn(layer.node.certificate, layer.node.registration, now));
     security::PeerConfig peer;
     peer.key = membership_.find(node_name)->native_key;
     peer.path = security::Path{};  // the socket is connected
@@ -138,7 +145,8 @@ class Host {
       if (const auto* message = std::get_if<security::SendMessage>(&event)) {
         (void)!::send(fd_, message->message.data(), message->message.size(), 0);
       } else if (const auto* ready = std::get_if<security::KeysReady>(&event)) {
-        receive = security::receive_lane(ready->keys.protocol, ready->keys.suite, ready->keys.receive, 0);
+        receive =
+            security::receive_lane(ready->keys.protocol, ready->keys.suite, ready->keys.receive, 0);
         send = security::send_lane(ready->keys, 0);
       }
     }
@@ -158,7 +166,8 @@ bool is_handshake(const std::uint8_t* datagram, std::size_t size) {
 
 using Hosts = std::vector<std::unique_ptr<Host>>;
 
-Hosts attach(const Layer& layer, std::uint32_t end, std::uint32_t links, const std::string& from, const Address& node) {
+Hosts attach(const Layer& layer, std::uint32_t end, std::uint32_t links, const std::string& from,
+             const Address& node) {
   Hosts hosts;
   for (std::uint32_t i = 0; i < links; ++i)
     hosts.push_back(std::make_unique<Host>(layer, end, i, parse_address(from, i), node));
@@ -167,7 +176,8 @@ Hosts attach(const Layer& layer, std::uint32_t end, std::uint32_t links, const s
   std::size_t up = 0;
   std::vector<std::uint8_t> buffer(1 << 16);
   while (up < hosts.size()) {
-    if (stop_requested || monotonic_seconds() > until) Options::fail("the node has not answered all hosts");
+    if (stop_requested || monotonic_seconds() > until)
+      Options::fail("the node has not answered all hosts");
     up = 0;
     for (auto& host : hosts) {
       pollfd wait{host->fd(), POLLIN, 0};
@@ -222,14 +232,16 @@ int run_source(Options options) {
   while (monotonic_seconds() < end && !stop_requested) {
     Host& host = *hosts[at];
     for (std::size_t s = 0; s < segments; ++s)
-      if (security::seal_record(*host.send, packets[at].data(), packets[at].size(), &train[s * size]) == 0)
+      if (security::seal_record(*host.send, packets[at].data(), packets[at].size(),
+                                &train[s * size]) == 0)
         Options::fail("counters are used up");
     (send_train(host.fd(), nullptr, train.data(), train.size(), size) ? sent : failed) += segments;
     at = (at + 1) % links;
   }
   const double took = monotonic_seconds() - begin;
   std::printf(
-      "{\"program\": \"records source\", \"offered\": %llu, \"failed\": %llu, \"seconds\": %.4f, \"mpps\": %.5f}\n",
+      "{\"program\": \"records source\", \"offered\": %llu, \"failed\": %llu, \"seconds\": %.4f, "
+      "\"mpps\": %.5f}\n",
       static_cast<unsigned long long>(sent + failed), static_cast<unsigned long long>(failed), took,
       static_cast<double>(sent) / took / 1e6);
   return 0;
@@ -244,7 +256,8 @@ struct Count {
 
 class Sink {
  public:
-  explicit Sink(Hosts& hosts) : hosts_(hosts), events_(epoll_create1(EPOLL_CLOEXEC)), buffer_(1 << 16) {
+  explicit Sink(Hosts& hosts)
+      : hosts_(hosts), events_(epoll_create1(EPOLL_CLOEXEC)), buffer_(1 << 16) {
     for (std::size_t i = 0; i < hosts.size(); ++i) {
       epoll_event event{};
       event.events = EPOLLIN;
@@ -289,7 +302,8 @@ class Sink {
       if (is_handshake(datagram, length)) continue;
       std::size_t plain = 0;
       const bool good = length >= wire::kRecordMinimum && datagram[0] == 0x14 &&
-                        security::open_native_record(*host.receive, datagram, length, plain) == base::DropReason::none;
+                        security::open_native_record(*host.receive, datagram, length, plain) ==
+                            base::DropReason::none;
       if (!good) {
         ++refused;
       } else if (plain > 0) {
@@ -362,10 +376,12 @@ int run_sink(Options options) {
   const auto packets = static_cast<double>(window != 0 ? sink.total.packets - before.packets : 0);
   const auto bytes = static_cast<double>(window != 0 ? sink.total.bytes - before.bytes : 0);
   std::printf(
-      "{\"program\": \"records sink\", \"total\": %llu, \"opened\": %llu, \"refused\": %llu, \"seconds\": %.4f, "
+      "{\"program\": \"records sink\", \"total\": %llu, \"opened\": %llu, \"refused\": %llu, "
+      "\"seconds\": %.4f, "
       "\"mpps\": %.5f, \"gbps\": %.5f}\n",
-      static_cast<unsigned long long>(sink.total.packets), static_cast<unsigned long long>(sink.opened),
-      static_cast<unsigned long long>(sink.refused), took, packets / took / 1e6, bytes * 8 / took / 1e9);
+      static_cast<unsigned long long>(sink.total.packets),
+      static_cast<unsigned long long>(sink.opened), static_cast<unsigned long long>(sink.refused),
+      took, packets / took / 1e6, bytes * 8 / took / 1e9);
   return 0;
 }
 

@@ -105,7 +105,8 @@ TEST_F(FilesTest, AMembersFileHasCertificateAndRegistrationOrAGrant) {
   const base::Bytes registration = authority_.registration(identity);
   const std::string text = membership::armor(membership::kCertificate, certificate);
   EXPECT_FALSE(read_member(write("m", text))) << "without a registration";
-  auto member = read_member(write("m", text + membership::armor(membership::kRegistration, registration)));
+  auto member =
+      read_member(write("m", text + membership::armor(membership::kRegistration, registration)));
   ASSERT_TRUE(member);
   EXPECT_EQ(member->certificate, certificate);
   EXPECT_EQ(member->registration, registration);
@@ -124,8 +125,9 @@ TEST_F(FilesTest, ALayerIsReadAndItsCertificateChecked) {
   layer.root = write("root", membership::kRootPublic, authority_.root.public_key);
   const auto identity = read_identity(layer.identity);
   ASSERT_TRUE(identity);
-  layer.certificate = write("cert", membership::kCertificate,
-                            authority_.certify(*identity, membership::Role::kHost, "a", {100, 64, 0, 1}));
+  layer.certificate =
+      write("cert", membership::kCertificate,
+            authority_.certify(*identity, membership::Role::kHost, "a", {100, 64, 0, 1}));
   auto setup = read_layer(layer, kNow, kNow * 1'000'000'000);
   ASSERT_TRUE(setup) << setup.error().message;
   EXPECT_EQ(setup->label, "edge");
@@ -134,7 +136,8 @@ TEST_F(FilesTest, ALayerIsReadAndItsCertificateChecked) {
   auto again = read_layer(layer, kNow + 1, (kNow + 1) * 1'000'000'000);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->reset_secret, setup->reset_secret) << "has to survive a restart";
-  EXPECT_GT(again->sequence, setup->sequence) << "a restart has to win over what was registered before";
+  EXPECT_GT(again->sequence, setup->sequence)
+      << "a restart has to win over what was registered before";
   EXPECT_FALSE(setup->reset_secret == crypto::SecretBytes<32>());
 
   auto late = read_layer(layer, kNow + 31 * membership::test::kDay, 0);

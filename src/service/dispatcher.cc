@@ -45,6 +45,10 @@ void Dispatcher::add(std::unique_ptr<sdk::Service> service) {
   Entry& entry = entries_[manifest.id];
   entry.service = std::move(service);
   entry.usage = Usage{manifest, 0, 0};
+  // So that no batch allocates.
+  entry.misses.reserve(layer::forwarding::kBatch);
+  entry.packets.reserve(layer::forwarding::kBatch);
+  entry.verdicts.reserve(layer::forwarding::kBatch);
   ++generation_;
 }
 
@@ -75,7 +79,8 @@ void Dispatcher::run(Entry& entry, std::span<Miss> misses) {
     entry.packets.push_back(show(misses[i].view, entry.usage.manifest));
   entry.verdicts.assign(entry.misses.size(), sdk::Verdict{});
   entry.service->decide({entry.packets, entry.verdicts});
-  for (std::size_t k = 0; k < entry.misses.size(); ++k) take(entry.verdicts[k], misses[entry.misses[k]]);
+  for (std::size_t k = 0; k < entry.misses.size(); ++k)
+    take(entry.verdicts[k], misses[entry.misses[k]]);
   entry.usage.packets += entry.misses.size();
   ++entry.usage.batches;
   entry.misses.clear();

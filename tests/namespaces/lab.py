@@ -397,9 +397,10 @@ class Star:
             entry["guests"] = [{"grant": self.carol.path("grant"), **self._guest_entry}]
         self.lab.configure("node", **{"listen": f":{PORT}", "layers": [entry], **self._node})
 
-    def configure_host(self, who: str, knows, endpoint: str | None = None, **layer_keys) -> None:
+    def configure_host(self, who: str, knows, endpoint: str | None = None, top=None, **layer_keys) -> None:
+        """`top`: keys of the file's first level."""
         entry = self.layer.host_entry(who, endpoint or f"10.83.{self.NETS[who]}.1:{PORT}", knows=knows, **layer_keys)
-        self.lab.configure(who, **{"layers": [entry], **self._hosts})
+        self.lab.configure(who, **{"layers": [entry], **self._hosts, **(top or {})})
 
     def start_node(self) -> None:
         self.node_process = self.lab.start_role("node", "node")

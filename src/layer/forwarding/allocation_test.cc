@@ -24,10 +24,18 @@ void* operator new(std::size_t n, std::align_val_t alignment) {
   if (void* p = std::aligned_alloc(a, (n + a - 1) / a * a)) return p;
   throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
 
 namespace entresol::layer::forwarding {
 namespace {
@@ -39,8 +47,9 @@ using test::Bytes;
 std::vector<Bytes> some_records(Bench& bench, std::size_t from, std::uint32_t first_flow) {
   std::vector<Bytes> out;
   for (std::uint32_t i = 0; i < 200; ++i)
-    out.push_back(bench.seal(from, bench.packet(10, static_cast<std::uint8_t>(11 + i % 3),
-                                                i % 10 == 0 ? first_flow + i : i % 7, 100 + i % 2 * 900)));
+    out.push_back(
+        bench.seal(from, bench.packet(10, static_cast<std::uint8_t>(11 + i % 3),
+                                      i % 10 == 0 ? first_flow + i : i % 7, 100 + i % 2 * 900)));
   return out;
 }
 
@@ -55,10 +64,12 @@ TEST(Allocations, ThereAreNoneInSteadyState) {
     std::vector<Bytes> records = some_records(bench, a, 1000 * round);
     std::vector<InBurst> bursts;
     for (Bytes& record : records)
-      bursts.push_back({record.data(), static_cast<std::uint32_t>(record.size()), 0, 0, bench.neighbours[a].path});
+      bursts.push_back({record.data(), static_cast<std::uint32_t>(record.size()), 0, 0,
+                        bench.neighbours[a].path});
     std::size_t sent = 0;
     const std::size_t before = allocations;
-    bench.pipeline.process(bursts, bench.now, [&](std::span<const OutBurst> out) { sent += out.size(); });
+    bench.pipeline.process(bursts, bench.now,
+                           [&](std::span<const OutBurst> out) { sent += out.size(); });
     const std::size_t made = allocations - before;
     EXPECT_GT(sent, 0u);
     if (round > 0) {

@@ -21,7 +21,8 @@ struct alignas(64) DecisionKey {
 
   // `packet` is a checked one.
   static DecisionKey of(const std::uint8_t* packet, LinkId ingress) {
-    static constexpr std::uint64_t kFirstMask = 0x0000ffffff0000ffu;  // little-endian octets 0, 3, 4, 5
+    static constexpr std::uint64_t kFirstMask =
+        0x0000ffffff0000ffu;  // little-endian octets 0, 3, 4, 5
     DecisionKey key;
     std::memcpy(key.words.data(), packet, wire::kHeaderSize);
     key.words[0] &= kFirstMask;
@@ -36,17 +37,17 @@ struct alignas(64) DecisionKey {
 };
 
 struct alignas(64) Decision {
-  std::uint32_t epoch = 0;        // of the tables when it was last found to hold; 0: empty entry
-  std::uint32_t policy = 0;       // generation of the layer's policy and services
+  std::uint32_t epoch = 0;   // of the tables when it was last found to hold; 0: empty entry
+  std::uint32_t policy = 0;  // generation of the layer's policy and services
   LinkId egress;
   std::uint32_t ingress_generation = 0;
   std::uint32_t egress_generation = 0;
   std::uint32_t source_generation = 0;
   std::uint32_t destination_generation = 0;
   base::DropReason drop = base::DropReason::none;
-  std::uint32_t last_used = 0;    // batch number
+  std::uint32_t last_used = 0;  // batch number
   std::uint64_t packets = 0;
-  wire::Name to;                  // the member that `egress` leads to
+  wire::Name to;  // the member that `egress` leads to
 };
 
 class DecisionCache {

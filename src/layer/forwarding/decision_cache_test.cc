@@ -25,7 +25,8 @@ DecisionKey key_of(std::uint32_t flow, std::uint32_t ingress = 1) {
   return DecisionKey::of(packet_of(flow).data(), LinkId(ingress));
 }
 
-Decision* put(DecisionCache& cache, const DecisionKey& key, std::uint32_t egress, std::uint32_t batch = 1) {
+Decision* put(DecisionCache& cache, const DecisionKey& key, std::uint32_t egress,
+              std::uint32_t batch = 1) {
   Decision* decision = cache.insert(key, cache.hash(key));
   decision->epoch = 1;
   decision->egress = LinkId(egress);
@@ -50,11 +51,13 @@ TEST(DecisionKey, ComparesEveryFieldThatCanMatter) {
   const base::Bytes packet = packet_of(1);
   const DecisionKey key = DecisionKey::of(packet.data(), LinkId(1));
   const std::set<std::size_t> ignored = {wire::offset::kTtl, wire::offset::kTrafficClass,
-                                         wire::offset::kPayloadLength, wire::offset::kPayloadLength + 1};
+                                         wire::offset::kPayloadLength,
+                                         wire::offset::kPayloadLength + 1};
   for (std::size_t i = 0; i < wire::kHeaderSize; ++i) {
     base::Bytes other = packet;
     other[i] ^= 0x40;
-    EXPECT_EQ(DecisionKey::of(other.data(), LinkId(1)) == key, ignored.contains(i)) << "octet " << i;
+    EXPECT_EQ(DecisionKey::of(other.data(), LinkId(1)) == key, ignored.contains(i))
+        << "octet " << i;
   }
   EXPECT_FALSE(DecisionKey::of(packet.data(), LinkId(2)) == key);
 }
@@ -84,7 +87,8 @@ TEST(DecisionCache, AnEntryThatNoLongerHoldsIsReusedFirst) {
   cache.find(same_set[3], cache.hash(same_set[3]))->epoch = 0;
   put(cache, same_set[4], 4, 9);
   EXPECT_EQ(cache.evictions(), 0u);
-  for (std::size_t i : {0u, 1u, 2u, 4u}) EXPECT_NE(cache.find(same_set[i], cache.hash(same_set[i])), nullptr);
+  for (std::size_t i : {0u, 1u, 2u, 4u})
+    EXPECT_NE(cache.find(same_set[i], cache.hash(same_set[i])), nullptr);
 }
 
 // One set of 32768 entries holds a thousandth of the flows of a scan, not all of them.

@@ -24,9 +24,9 @@ constexpr std::uint8_t kCongestionExperienced = 3;
 constexpr std::uint8_t kFirstPriorityDscp = 40;  // CS5
 constexpr std::size_t kWireGuardIndexOffset = 4;
 constexpr std::uint32_t kWireGuardTransport = 4;  // type and three octets of zero
-constexpr std::size_t kMaxSegments = 64;     // of one GSO call
-constexpr std::size_t kMaxBurst = 65000;     // octets of one GSO call
-constexpr std::size_t kSealRoom = 64;        // what a record may be longer than the datagram it came in
+constexpr std::size_t kMaxSegments = 64;          // of one GSO call
+constexpr std::size_t kMaxBurst = 65000;          // octets of one GSO call
+constexpr std::size_t kSealRoom = 64;  // what a record may be longer than the datagram it came in
 
 }  // namespace
 
@@ -184,7 +184,8 @@ void Pipeline::open_one(Packet& packet) {
   const DropReason reason =
       native ? security::open_native_record(*lane, packet.data, packet.length, plain)
              : security::open_wireguard_record(*lane, packet.data, packet.length, plain);
-  if (reason != DropReason::none) [[unlikely]] return drop(packet, reason);
+  if (reason != DropReason::none) [[unlikely]]
+    return drop(packet, reason);
 
   packet.data += native ? security::kNativeRecordHeader : security::kWireGuardRecordHeader;
   packet.length = static_cast<std::uint32_t>(plain);
@@ -197,7 +198,8 @@ void Pipeline::note_received(Packet& packet, Link& link, std::uint32_t index, st
   touch(link, packet.ingress);
   security::Traffic& traffic = link.traffic;
   traffic.local_index = index;
-  if (burst.path.remote != link.path.remote) [[unlikely]] traffic.from = burst.path;
+  if (burst.path.remote != link.path.remote) [[unlikely]]
+    traffic.from = burst.path;
   ++link.rx_packets;
   link.rx_bytes += plain;
   if (plain == 0) {
@@ -255,7 +257,8 @@ void Pipeline::parse() {
       wire::set_traffic_class(packet.data, inner | kCongestionExperienced);
     }
     const Link& link = tables_.links[packet.ingress];
-    if (packet.ingress != kSelf && view.layer() != tables_.layers[link.layer].wire_id) [[unlikely]] {
+    if (packet.ingress != kSelf && view.layer() != tables_.layers[link.layer].wire_id)
+        [[unlikely]] {
       drop(packet, DropReason::layer_unknown);
       continue;
     }
@@ -276,7 +279,7 @@ void Pipeline::decide() {
     const DecisionKey key = DecisionKey::of(packet.data, packet.ingress);
     Decision* decision = cache_.find(key, packet.hash);
     if (decision != nullptr && (decision->epoch != epoch || decision->policy != policy))
-      [[unlikely]] {
+        [[unlikely]] {
       if (decision->policy != policy || !still_holds(*decision, packet.data, packet.ingress)) {
         decision->epoch = 0;
         decision = nullptr;
@@ -300,7 +303,8 @@ void Pipeline::hit(Packet& packet, Decision& decision) {
   ++decision.packets;
   decision.last_used = batch_number_;
   packet.egress = decision.egress;
-  if (decision.drop != DropReason::none) [[unlikely]] drop(packet, decision.drop);
+  if (decision.drop != DropReason::none) [[unlikely]]
+    drop(packet, decision.drop);
 }
 
 // Of several packets of one flow the service is asked about the first; the others then find what was kept. With
@@ -346,7 +350,8 @@ void Pipeline::decide_misses(std::size_t missed, bool first_only) {
 }
 
 bool Pipeline::same_flow(const Packet& a, const Packet& b) {
-  return a.hash == b.hash && DecisionKey::of(a.data, a.ingress) == DecisionKey::of(b.data, b.ingress);
+  return a.hash == b.hash &&
+         DecisionKey::of(a.data, a.ingress) == DecisionKey::of(b.data, b.ingress);
 }
 
 void Pipeline::keep_and_follow(Packet& packet, const Miss& miss) {
@@ -466,7 +471,8 @@ void Pipeline::act(base::TimePoint now) {
 // No option is known here yet. A critical one concerns whoever forwards the packet, unless it is end to end, and whoever
 // it ends at.
 bool Pipeline::understands(const Packet& packet) const {
-  const bool ends_here = packet.egress == kSelf || tables_.links[packet.egress].kind == LinkKind::kGuest;
+  const bool ends_here =
+      packet.egress == kSelf || tables_.links[packet.egress].kind == LinkKind::kGuest;
   wire::HeaderView view;
   wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view);
   for (wire::OptionView option : view.options())

@@ -45,7 +45,7 @@ struct Packet {
   std::uint32_t length = 0;
   LinkId ingress;
   LinkId egress;
-  std::uint32_t next = 0;        // in its egress link's queue
+  std::uint32_t next = 0;  // in its egress link's queue
   base::DropReason drop = base::DropReason::none;
   std::uint8_t traffic_class = 0;  // of the outer packet, in and then out
   bool done = false;               // consumed here: dropped, or taken by Local
@@ -94,10 +94,10 @@ struct ControlDatagram {
 };
 
 struct PipelineConfig {
-  bool node = true;              // lowers the TTL of what it forwards
+  bool node = true;  // lowers the TTL of what it forwards
   std::size_t cache_entries = 32768;
-  std::uint64_t seed = 0;        // random
-  std::size_t max_control = 256;  // datagrams kept for the control side per batch
+  std::uint64_t seed = 0;                  // random
+  std::size_t max_control = 256;           // datagrams kept for the control side per batch
   std::uint32_t errors_per_second = 1000;  // control errors sent, all links together
 };
 

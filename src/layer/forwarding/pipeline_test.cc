@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "layer/forwarding/test_bench.h"
 
 namespace entresol::layer::forwarding {
@@ -12,31 +10,11 @@ namespace {
 using test::Bench;
 using test::Bytes;
 using test::DropReason;
+using test::header_of;
+using test::message_of;
 using test::name_of;
+using test::PipelineTest;
 using test::Sent;
-
-class PipelineTest : public testing::Test {
- protected:
-  Bench bench;
-  std::size_t a = bench.add_neighbour(10);
-  std::size_t b = bench.add_neighbour(11);
-  std::size_t c = bench.add_neighbour(12);
-};
-
-wire::Header header_of(const Bytes& packet) {
-  wire::Header header;
-  base::ByteView payload;
-  EXPECT_EQ(wire::Header::parse(packet, header, payload), DropReason::none);
-  return header;
-}
-wire::ControlView message_of(const Bytes& packet) {
-  wire::HeaderView view;
-  EXPECT_EQ(wire::HeaderView::parse(packet, view), DropReason::none);
-  EXPECT_EQ(view.next_protocol(), wire::next_protocol::kControl);
-  wire::ControlView message;
-  EXPECT_EQ(wire::ControlView::parse(view.payload(), message), DropReason::none);
-  return message;
-}
 
 TEST_F(PipelineTest, ForwardsToTheLinkOfTheDestinationAndLowersTheTtl) {
   const Bytes packet = bench.packet(10, 11);
@@ -146,7 +124,8 @@ TEST_F(PipelineTest, AllNamesOfALinkGoAtOnce) {
   bench.send(a, bench.packet(10, 12));
   bench.tables.layers[0].names.remove_all(bench.neighbours[c].link);
   bench.tables.links.changed();
-  EXPECT_EQ(message_of(bench.send(a, bench.packet(10, 12)).at(0).packet).type(), wire::ControlType::no_route);
+  EXPECT_EQ(message_of(bench.send(a, bench.packet(10, 12)).at(0).packet).type(),
+            wire::ControlType::no_route);
 }
 
 TEST_F(PipelineTest, AChangeElsewhereKeepsTheDecision) {
@@ -211,14 +190,17 @@ TEST(PipelineProperty, WhatTheCacheHoldsMattersToNobody) {
     std::vector<std::pair<std::uint32_t, Bytes>> fate;
     for (int i = 0; i < 3000; ++i) {
       const auto who = random.below(6);
-      const auto source = static_cast<std::uint8_t>(random.chance(90) ? 10 + who : 10 + random.below(7));
-      const auto destination = static_cast<std::uint8_t>(random.chance(90) ? 10 + random.below(6) : 1 + random.below(3));
+      const auto source =
+          static_cast<std::uint8_t>(random.chance(90) ? 10 + who : 10 + random.below(7));
+      const auto destination =
+          static_cast<std::uint8_t>(random.chance(90) ? 10 + random.below(6) : 1 + random.below(3));
       if (random.chance(2)) {
         const auto moved = static_cast<std::uint8_t>(10 + random.below(6));
         bench.tables.layers[0].names.place(name_of(moved), bench.neighbours[random.below(6)].link);
         bench.tables.links.changed();
       }
-      bench.now += std::chrono::milliseconds(100);  // or the errors' rate limit would differ in nothing but time
+      bench.now += std::chrono::milliseconds(
+          100);  // or the errors' rate limit would differ in nothing but time
       if (clear && clearing.chance(20)) bench.pipeline.cache().clear();
       for (Sent& sent : bench.send(who, bench.packet(source, destination,
                                                      static_cast<std::uint32_t>(random.below(40)))))
@@ -328,7 +310,8 @@ TEST_F(PipelineTest, ACriticalOptionThatNobodyKnowsIsReported) {
 }
 
 TEST_F(PipelineTest, OtherOptionsPassUnchanged) {
-  for (const auto& [critical, end_to_end] : {std::pair(false, false), {false, true}, {true, true}}) {
+  for (const auto& [critical, end_to_end] :
+       {std::pair(false, false), {false, true}, {true, true}}) {
     wire::Header header = bench.header(10, 12);
     header.options = {option(critical, end_to_end)};
     auto sent = bench.send(a, wire::emit_packet(header, Bytes(100)));
@@ -347,12 +330,15 @@ TEST_F(PipelineTest, NoErrorIsSentAboutAnError) {
   header.layer = Bench::kLayer;
   header.source = name_of(10);
   header.destination = name_of(200);
-  EXPECT_TRUE(bench.send(a, wire::emit_packet(header, wire::emit_error(wire::ControlType::no_route, 0, "",
-                                                                       offending)))
+  EXPECT_TRUE(bench
+                  .send(a, wire::emit_packet(header, wire::emit_error(wire::ControlType::no_route,
+                                                                      0, "", offending)))
                   .empty());
   EXPECT_EQ(bench.drops(DropReason::no_route), 1u);
   // Of an echo one is sent.
-  EXPECT_EQ(bench.send(a, wire::emit_packet(header, wire::emit_echo(wire::ControlType::echo_request, 1, 1, {})))
+  EXPECT_EQ(bench
+                .send(a, wire::emit_packet(
+                             header, wire::emit_echo(wire::ControlType::echo_request, 1, 1, {})))
                 .size(),
             1u);
 }
@@ -366,7 +352,8 @@ TEST_F(PipelineTest, ErrorsComeAtALimitedRate) {
   EXPECT_EQ(errors, 32u) << "at one moment no more than the burst";
   EXPECT_EQ(bench.drops(DropReason::no_route), 2000u);
   bench.now += std::chrono::milliseconds(10);
-  EXPECT_EQ(bench.send(a, std::vector<Bytes>(50, bench.packet(10, 200))).size(), 10u) << "a thousand a second";
+  EXPECT_EQ(bench.send(a, std::vector<Bytes>(50, bench.packet(10, 200))).size(), 10u)
+      << "a thousand a second";
   EXPECT_EQ(bench.pipeline.counters().errors_sent, 42u);
 }
 
@@ -374,6 +361,14 @@ TEST_F(PipelineTest, AForgedSourceBringsNoErrorToAnybody) {
   wire::Header header = bench.header(10, 200);
   header.ttl = 1;
   EXPECT_TRUE(bench.send(b, wire::emit_packet(header, Bytes(100))).empty());
+}
+
+TEST_F(PipelineTest, AMovedSourceGetsNoErrorWhereItWas) {
+  bench.decider.refuse = DropReason::refused_by_rule;
+  EXPECT_EQ(bench.send(a, bench.packet(10, 12)).size(), 1u);
+  // Its name moves without anybody's having said so to the cache: the error goes to where the name is, or nowhere.
+  bench.tables.layers[0].names.place(name_of(10), bench.neighbours[b].link);
+  EXPECT_TRUE(bench.send(a, bench.packet(10, 12)).empty());
 }
 
 // ---- layers ----------------------------------------------------------------------------------------------------------
@@ -404,10 +399,13 @@ TEST_F(PipelineTest, OneNameInTwoLayersIsTwoNames) {
   bench.add_layer(Bench::kLayer + 1, name_of(1));
   const std::size_t d = bench.add_neighbour(10, 1), e = bench.add_neighbour(11, 1);
   wire::Header header = bench.header(10, 11);
-  EXPECT_EQ(bench.send(a, wire::emit_packet(header, Bytes(100))).at(0).link, bench.neighbours[b].link);
+  EXPECT_EQ(bench.send(a, wire::emit_packet(header, Bytes(100))).at(0).link,
+            bench.neighbours[b].link);
   header.layer = Bench::kLayer + 1;
-  EXPECT_EQ(bench.send(d, wire::emit_packet(header, Bytes(100))).at(0).link, bench.neighbours[e].link);
-  EXPECT_EQ(bench.originate({wire::emit_packet(header, Bytes(100))}).at(0).link, bench.neighbours[e].link);
+  EXPECT_EQ(bench.send(d, wire::emit_packet(header, Bytes(100))).at(0).link,
+            bench.neighbours[e].link);
+  EXPECT_EQ(bench.originate({wire::emit_packet(header, Bytes(100))}).at(0).link,
+            bench.neighbours[e].link);
 }
 
 // ---- records ---------------------------------------------------------------------------------------------------------
@@ -437,6 +435,16 @@ TEST_F(PipelineTest, AnUnknownIndexGoesToTheControlSide) {
   ASSERT_EQ(bench.pipeline.control().size(), 1u);
   EXPECT_TRUE(bench.pipeline.control()[0].unknown_record);
   EXPECT_EQ(bench.pipeline.control()[0].bytes, datagram);
+}
+
+// Free slots of the table are marked by it.
+TEST_F(PipelineTest, IndexZeroIsNobodys) {
+  Bytes datagram = bench.seal(a, bench.packet(10, 12));
+  std::fill_n(datagram.begin() + 4, 4, std::uint8_t{0});
+  EXPECT_TRUE(bench.feed({datagram}, {a}).empty());
+  datagram[0] = 4;
+  EXPECT_TRUE(bench.feed({datagram}, {a}).empty());
+  EXPECT_EQ(bench.drops(DropReason::record_index_unknown), 2u);
 }
 
 TEST_F(PipelineTest, HandshakesWaitInABoundedQueue) {
@@ -471,114 +479,11 @@ TEST_F(PipelineTest, ALinkThatWasTakenAwayIsNotWhatTookItsPlace) {
   EXPECT_EQ(message_of(sent[0].packet).type(), wire::ControlType::no_route);
 }
 
-// ---- batches ---------------------------------------------------------------------------------------------------------
-
-TEST_F(PipelineTest, EqualSizesLeaveAsOneBurstAndAShorterOneMayEndIt) {
-  std::vector<Bytes> packets(10, bench.packet(10, 12, 1, 1000));
-  packets.push_back(bench.packet(10, 12, 1, 300));
-  packets.push_back(bench.packet(10, 12, 1, 1000));
-  auto sent = bench.send(a, packets);
-  ASSERT_EQ(sent.size(), 12u);
-  for (std::size_t i = 0; i < 11; ++i) EXPECT_EQ(sent[i].burst, sent[0].burst) << i;
-  EXPECT_NE(sent[11].burst, sent[0].burst);
-}
-
-TEST_F(PipelineTest, ABurstHoldsAtMost64SegmentsAnd65000Octets) {
-  std::map<std::size_t, std::size_t> small, large;
-  for (const Sent& sent : bench.send(a, std::vector<Bytes>(200, bench.packet(10, 12, 1, 30)))) ++small[sent.burst];
-  for (const auto& [burst, n] : small) EXPECT_LE(n, 64u);
-  EXPECT_EQ(small.size(), 4u);
-  for (const Sent& sent : bench.send(a, std::vector<Bytes>(150, bench.packet(10, 12, 1, 1388)))) ++large[sent.burst];
-  for (const auto& [burst, n] : large) EXPECT_LE(n * (1388 + 56 + 28), 65000u);
-}
-
-TEST_F(PipelineTest, TheOrderOfAFlowIsKept) {
-  security::SeededRandom random(11);
-  std::vector<Bytes> datagrams;
-  std::vector<std::size_t> from;
-  std::map<std::pair<std::size_t, std::uint32_t>, std::uint32_t> next;
-  for (int i = 0; i < 900; ++i) {
-    const std::size_t who = random.below(2);
-    const auto flow = static_cast<std::uint32_t>(random.below(5));
-    Bytes payload(30 + random.below(200));
-    base::store_be32(payload.data(), next[{who, flow}]++);
-    datagrams.push_back(bench.seal(
-        who, wire::emit_packet(bench.header(static_cast<std::uint8_t>(10 + who), 12, flow), payload)));
-    from.push_back(who);
-  }
-  std::map<std::pair<wire::Name, std::uint32_t>, std::uint32_t> seen;
-  auto sent = bench.feed(std::move(datagrams), from);
-  ASSERT_EQ(sent.size(), 900u);
-  for (const Sent& packet : sent) {
-    const wire::Header header = header_of(packet.packet);
-    EXPECT_EQ(base::load_be32(packet.packet.data() + wire::kHeaderSize), (seen[{header.source, header.flow_id}]++));
-  }
-}
-
-TEST_F(PipelineTest, ThePriorityClassLeavesFirst) {
-  wire::Header urgent = bench.header(10, 12, 2);
-  urgent.traffic_class = 46 << 2;
-  std::vector<Bytes> packets(5, bench.packet(10, 12, 1));
-  packets.push_back(wire::emit_packet(urgent, Bytes(100)));
-  packets.push_back(bench.packet(10, 12, 1));
-  auto sent = bench.send(a, packets);
-  ASSERT_EQ(sent.size(), 7u);
-  EXPECT_EQ(header_of(sent[0].packet).flow_id, 2u);
-  EXPECT_EQ(sent[0].traffic_class, 46 << 2) << "the outer packet has the inner one's class";
-  EXPECT_NE(sent[1].burst, sent[0].burst) << "a burst is of one class";
-}
-
-TEST_F(PipelineTest, ManyMoreThanABatchComeThrough) {
-  std::size_t n = 0;
-  for (const Sent& sent : bench.send(a, std::vector<Bytes>(1000, bench.packet(10, 12, 1, 500))))
-    n += sent.link == bench.neighbours[c].link;
-  EXPECT_EQ(n, 1000u);
-}
-
-TEST_F(PipelineTest, OneBurstOfManySegmentsIsTakenApart) {
-  Bytes burst;
-  std::uint32_t segment = 0;
-  for (int i = 0; i < 40; ++i) {
-    const Bytes datagram = bench.seal(a, bench.packet(10, 12, 1, i == 39 ? 60 : 1200));
-    if (i == 0) segment = static_cast<std::uint32_t>(datagram.size());
-    burst.insert(burst.end(), datagram.begin(), datagram.end());
-  }
-  const InBurst in{burst.data(), static_cast<std::uint32_t>(burst.size()), segment, 0, bench.neighbours[a].path};
-  std::vector<Sent> sent;
-  bench.pipeline.process(std::span(&in, 1), bench.now,
-                         [&](std::span<const OutBurst> out) { bench.collect(out, sent); });
-  EXPECT_EQ(sent.size(), 40u);
-}
-
-// ---- congestion marks (RFC 6040) -------------------------------------------------------------------------------------
-
-TEST_F(PipelineTest, AMarkOnTheOuterPacketGoesInside) {
-  bench.outer_class = 3;
-  for (std::uint8_t inner = 0; inner < 4; ++inner) {
-    wire::Header header = bench.header(10, 12);
-    header.traffic_class = static_cast<std::uint8_t>(0x28 | inner);
-    auto sent = bench.send(a, wire::emit_packet(header, Bytes(100)));
-    if (inner == 0) {
-      EXPECT_TRUE(sent.empty()) << "its sender would not understand the mark";
-      continue;
-    }
-    ASSERT_EQ(sent.size(), 1u);
-    EXPECT_EQ(header_of(sent[0].packet).traffic_class, 0x28 | 3);
-    EXPECT_EQ(sent[0].traffic_class, 0x28 | 3);
-  }
-}
-
-TEST_F(PipelineTest, OtherOuterClassesLeaveTheInnerOneAlone) {
-  bench.outer_class = 0xb8 | 2;
-  wire::Header header = bench.header(10, 12);
-  header.traffic_class = 0x28 | 1;
-  EXPECT_EQ(header_of(bench.send(a, wire::emit_packet(header, Bytes(100))).at(0).packet).traffic_class, 0x28 | 1);
-}
-
 // ---- guests and this member itself -----------------------------------------------------------------------------------
 
 TEST_F(PipelineTest, AGuestsPacketsBecomeTheLayersAndBack) {
-  const std::size_t guest = bench.add_neighbour(30, 0, LinkKind::kGuest, security::Protocol::kWireGuard);
+  const std::size_t guest =
+      bench.add_neighbour(30, 0, LinkKind::kGuest, security::Protocol::kWireGuard);
   bench.local.guest_header = bench.header(30, 12);
   const Bytes inner(64, 0x45);
   auto sent = bench.send(guest, inner);

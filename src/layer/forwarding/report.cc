@@ -67,12 +67,14 @@ void Pipeline::report_errors(base::TimePoint now) {
   const std::size_t handled = count_;
   for (std::size_t i = 0; i < handled && errors_ < error_room_.size(); ++i) {
     const Packet& packet = packets_[i];
-    if (packet.drop == DropReason::none || (packet.ingress == kSelf && packet.drop == DropReason::link_down))
+    if (packet.drop == DropReason::none ||
+        (packet.ingress == kSelf && packet.drop == DropReason::link_down))
       continue;
     const ErrorText* text = error_for(packet.drop);
     wire::HeaderView view;
     if (text == nullptr ||
-        wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view) != DropReason::none ||
+        wire::HeaderView::parse(base::ByteView(packet.data, packet.length), view) !=
+            DropReason::none ||
         !wire::may_report(view))
       continue;
     const LayerTable& layer = tables_.layers[layer_of(packet.ingress, view.layer())];

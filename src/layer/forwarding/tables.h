@@ -31,20 +31,20 @@ enum class LinkKind : std::uint8_t { kHere, kHost, kNode, kGuest };
 struct Link {
   bool used = false;
   LinkKind kind = LinkKind::kHost;
-  std::uint8_t layer = 0;              // index of the layer on this machine
-  bool any_source = false;             // a host's link to its node: names are proved end to end
+  std::uint8_t layer = 0;   // index of the layer on this machine
+  bool any_source = false;  // a host's link to its node: names are proved end to end
   security::Protocol protocol = security::Protocol::kNative;
-  std::uint16_t max_packet = 0;        // largest plaintext of a record on this link, octets
-  std::uint32_t generation = 1;        // moves when the slot changes its meaning
+  std::uint16_t max_packet = 0;  // largest plaintext of a record on this link, octets
+  std::uint32_t generation = 1;  // moves when the slot changes its meaning
   security::PeerId peer;
-  wire::Name name;                     // who is at the other end; zero until proved
+  wire::Name name;  // who is at the other end; zero until proved
   security::Path path;
   std::unique_ptr<security::SendLane> send;  // null: no keys
-  std::uint32_t send_index = 0;        // local index of the keys that `send` belongs to
-  std::uint64_t keys_changed = 0;      // times that `send` was replaced
+  std::uint32_t send_index = 0;              // local index of the keys that `send` belongs to
+  std::uint64_t keys_changed = 0;            // times that `send` was replaced
 
   std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
-  security::Traffic traffic;           // since the last report; valid while `touched`
+  security::Traffic traffic;  // since the last report; valid while `touched`
   bool touched = false;
 };
 
@@ -91,15 +91,16 @@ class ReceiveTable {
  public:
   void insert(LinkId link, const security::Keys& keys);
   void erase(std::uint32_t index);
-  // Null if the index is not live.
+  // Null if the index is not live. 0 is nobody's: it marks free slots.
   ReceiveKeys* find(std::uint32_t index) {
     std::uint32_t slot = security::index_slot(index);
-    if (slot >= slots_.size() || slots_[slot].index != index) return nullptr;
+    if (slot >= slots_.size() || slots_[slot].index != index || index == 0) return nullptr;
     return &slots_[slot];
   }
   // The lane's keys, derived at first use; null for lanes that WireGuard does not have.
   static security::ReceiveLane* lane(ReceiveKeys& keys, std::uint8_t lane) {
-    if (lane == 0) [[likely]] return keys.first.get();
+    if (lane == 0) [[likely]]
+      return keys.first.get();
     return other_lane(keys, lane);
   }
 
@@ -138,8 +139,8 @@ class NameTable {
 
 // One layer, as the data side needs it.
 struct LayerTable {
-  std::uint32_t wire_id = 0;     // first 32 bits of the layer's id
-  wire::Name own;                // this member
+  std::uint32_t wire_id = 0;  // first 32 bits of the layer's id
+  wire::Name own;             // this member
   NameTable names;
 };
 

@@ -43,7 +43,8 @@ class RecordingLocal final : public Local {
  public:
   void from_guests(std::span<Packet* const> packets, base::TimePoint) override {
     for (Packet* packet : packets) {
-      made.push_back(wire::emit_packet(guest_header, Bytes(packet->data, packet->data + packet->length)));
+      made.push_back(
+          wire::emit_packet(guest_header, Bytes(packet->data, packet->data + packet->length)));
       packet->data = made.back().data();
       packet->length = static_cast<std::uint32_t>(made.back().size());
     }
@@ -82,7 +83,7 @@ struct Neighbour {
 // What came out of the pipeline.
 struct Sent {
   LinkId link;
-  Bytes packet;          // opened
+  Bytes packet;           // opened
   std::size_t burst = 0;  // which burst it was part of
   std::uint8_t traffic_class = 0;
 };
@@ -119,7 +120,8 @@ class Bench {
     tables.layers.push_back(std::move(table));
   }
 
-  std::size_t add_neighbour(std::uint8_t number, std::uint8_t layer = 0, LinkKind kind = LinkKind::kHost,
+  std::size_t add_neighbour(std::uint8_t number, std::uint8_t layer = 0,
+                            LinkKind kind = LinkKind::kHost,
                             security::Protocol protocol = security::Protocol::kNative) {
     Neighbour far;
     far.link = tables.links.add();
@@ -146,8 +148,9 @@ class Bench {
     Link& link = tables.links[far.link];
     security::Keys keys;
     keys.protocol = link.protocol;
-    keys.suite = link.protocol == security::Protocol::kNative ? crypto::AeadSuite::kAes256Gcm
-                                                              : crypto::AeadSuite::kChaCha20Poly1305;
+    keys.suite = link.protocol == security::Protocol::kNative
+                     ? crypto::AeadSuite::kAes256Gcm
+                     : crypto::AeadSuite::kChaCha20Poly1305;
     keys.send = crypto::SecretBytes<32>(random.bytes<32>());
     keys.receive = crypto::SecretBytes<32>(random.bytes<32>());
     keys.local_index = ++last_index;
@@ -175,13 +178,15 @@ class Bench {
     out.destination = name_of(to);
     return out;
   }
-  Bytes packet(std::uint8_t from, std::uint8_t to, std::uint32_t flow = 1, std::size_t payload = 100) const {
+  Bytes packet(std::uint8_t from, std::uint8_t to, std::uint32_t flow = 1,
+               std::size_t payload = 100) const {
     return wire::emit_packet(header(from, to, flow), Bytes(payload, 0x5a));
   }
 
   Bytes seal(std::size_t who, const Bytes& packet) {
     Bytes out(packet.size() + 64);
-    out.resize(security::seal_record(*neighbours[who].send, packet.data(), packet.size(), out.data()));
+    out.resize(
+        security::seal_record(*neighbours[who].send, packet.data(), packet.size(), out.data()));
     return out;
   }
   // All at once, as one batch of datagrams.
@@ -205,7 +210,9 @@ class Bench {
     for (const Bytes& packet : packets) datagrams.push_back(seal(who, packet));
     return feed(std::move(datagrams), std::vector<std::size_t>(packets.size(), who));
   }
-  std::vector<Sent> send(std::size_t who, const Bytes& packet) { return send(who, std::vector<Bytes>{packet}); }
+  std::vector<Sent> send(std::size_t who, const Bytes& packet) {
+    return send(who, std::vector<Bytes>{packet});
+  }
   std::vector<Sent> originate(std::vector<Bytes> packets) {
     std::vector<base::MutableBytes> spans(packets.begin(), packets.end());
     std::vector<Sent> sent;
@@ -218,8 +225,8 @@ class Bench {
       ++bursts_seen;
       for (std::uint32_t at = 0; at < burst.length; at += burst.segment) {
         const std::uint32_t n = std::min<std::uint32_t>(burst.segment, burst.length - at);
-        Sent out{burst.link, open(burst.link, Bytes(burst.data + at, burst.data + at + n)), bursts_seen,
-                 burst.traffic_class};
+        Sent out{burst.link, open(burst.link, Bytes(burst.data + at, burst.data + at + n)),
+                 bursts_seen, burst.traffic_class};
         sent.push_back(std::move(out));
       }
     }
@@ -229,9 +236,10 @@ class Bench {
       if (far.link != link) continue;
       std::size_t plain = 0;
       const bool native = datagram[0] == 0x14;
-      const auto reason =
-          native ? security::open_native_record(*far.receive, datagram.data(), datagram.size(), plain)
-                 : security::open_wireguard_record(*far.receive, datagram.data(), datagram.size(), plain);
+      const auto reason = native ? security::open_native_record(*far.receive, datagram.data(),
+                                                                datagram.size(), plain)
+                                 : security::open_wireguard_record(*far.receive, datagram.data(),
+                                                                   datagram.size(), plain);
       EXPECT_EQ(reason, DropReason::none) << base::to_string(reason);
       const auto start = datagram.begin() + (native ? 12 : 16);
       return Bytes(start, start + static_cast<std::ptrdiff_t>(plain));
@@ -253,5 +261,28 @@ class Bench {
   std::uint32_t last_index = 0x100;
   std::size_t bursts_seen = 0;
 };
+
+class PipelineTest : public testing::Test {
+ protected:
+  Bench bench;
+  std::size_t a = bench.add_neighbour(10);
+  std::size_t b = bench.add_neighbour(11);
+  std::size_t c = bench.add_neighbour(12);
+};
+
+inline wire::Header header_of(const Bytes& packet) {
+  wire::Header header;
+  base::ByteView payload;
+  EXPECT_EQ(wire::Header::parse(packet, header, payload), DropReason::none);
+  return header;
+}
+inline wire::ControlView message_of(const Bytes& packet) {
+  wire::HeaderView view;
+  EXPECT_EQ(wire::HeaderView::parse(packet, view), DropReason::none);
+  EXPECT_EQ(view.next_protocol(), wire::next_protocol::kControl);
+  wire::ControlView message;
+  EXPECT_EQ(wire::ControlView::parse(view.payload(), message), DropReason::none);
+  return message;
+}
 
 }  // namespace entresol::layer::forwarding::test

@@ -13,7 +13,8 @@ class GuestTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(star.attach());
-    auto link = (*star.node)->add_guest(0, guest.grant, std::nullopt, 1420, star.world.unix_seconds());
+    auto link =
+        (*star.node)->add_guest(0, guest.grant, std::nullopt, 1420, star.world.unix_seconds());
     ASSERT_TRUE(link) << link.error().message;
     guest_link = *link;
     for (auto& host : star.hosts)
@@ -110,7 +111,8 @@ TEST_F(GuestTest, ItsErrorsAreIcmp) {
     star.world.run_for(seconds(6));
     EXPECT_EQ(guest.delivered.size(), 1u);
     inner::IpPacket ip{};
-    EXPECT_TRUE(guest.delivered.empty() || inner::parse(guest.delivered[0], ip) == DropReason::none);
+    EXPECT_TRUE(guest.delivered.empty() ||
+                inner::parse(guest.delivered[0], ip) == DropReason::none);
     EXPECT_TRUE(ip.is_icmp);
     return std::pair<int, int>(ip.icmp_type, ip.icmp_code);
   };
@@ -153,7 +155,8 @@ TEST_F(GuestTest, WhatIsTooLargeForItIsAnsweredToTheSender) {
 TEST_F(GuestTest, NodeRestartAndRekeyAreSurvived) {
   ASSERT_TRUE(reaches_a({}));
   star.node->restart();
-  ASSERT_TRUE((*star.node)->add_guest(0, guest.grant, std::nullopt, 1420, star.world.unix_seconds()));
+  ASSERT_TRUE(
+      (*star.node)->add_guest(0, guest.grant, std::nullopt, 1420, star.world.unix_seconds()));
   bool reached = false;
   for (int i = 0; i < 60 && !reached; ++i) {
     reached = reaches_a({});
@@ -168,7 +171,8 @@ TEST_F(GuestTest, NodeRestartAndRekeyAreSurvived) {
 
 TEST_F(GuestTest, AGrantForAnotherNodeIsRefused) {
   Guest other(star.world, 41, *star.node, {100, 64, 0, 41}, star.authority, {a().in().name});
-  auto link = (*star.node)->add_guest(0, other.grant, std::nullopt, 1420, star.world.unix_seconds());
+  auto link =
+      (*star.node)->add_guest(0, other.grant, std::nullopt, 1420, star.world.unix_seconds());
   ASSERT_FALSE(link);
   other.send(build({}, other.addresses, a().in().addresses));
   star.world.run_for(seconds(1));
@@ -178,7 +182,8 @@ TEST_F(GuestTest, AGrantForAnotherNodeIsRefused) {
 
 TEST_F(GuestTest, TwoGuestsOfOneNodeReachEachOther) {
   Guest other(star.world, 41, *star.node, {100, 64, 0, 41}, star.authority, {star.node->in().name});
-  ASSERT_TRUE((*star.node)->add_guest(0, other.grant, std::nullopt, 1420, star.world.unix_seconds()));
+  ASSERT_TRUE(
+      (*star.node)->add_guest(0, other.grant, std::nullopt, 1420, star.world.unix_seconds()));
   other.send({});
   star.world.run_for(seconds(1));
   for (int version : {4, 6}) {

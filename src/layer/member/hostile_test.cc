@@ -62,8 +62,8 @@ class HostileTest : public testing::Test {
     EXPECT_EQ(by.drops(reason), before + 1) << base::to_string(reason);
     EXPECT_EQ(b().delivered.size(), delivered);
   }
-  void expect_refused(DropReason reason, const wire::Header& outside, const wire::SealedPrefix& prefix,
-                      const Bytes& inside) {
+  void expect_refused(DropReason reason, const wire::Header& outside,
+                      const wire::SealedPrefix& prefix, const Bytes& inside) {
     expect_refused(b(), reason, mallory.seal(*with_b, outside, RawHost::plaintext(prefix, inside)));
   }
   // The flow of honest().
@@ -101,7 +101,8 @@ TEST_F(HostileTest, WhatItMaySendArrives) {
 
 TEST_F(HostileTest, AnotherHostsNameIsRefusedAtTheNode) {
   wire::Header lie = header();
-  for (const wire::Name& name : {a().in().name, b().in().name, star.node->in().name, wire::Name{}}) {
+  for (const wire::Name& name :
+       {a().in().name, b().in().name, star.node->in().name, wire::Name{}}) {
     lie.source = name;
     expect_refused(*star.node, DropReason::source_not_here,
                    mallory.seal(*with_b, lie, RawHost::plaintext(v6(), udp())));
@@ -126,10 +127,12 @@ TEST_F(HostileTest, AnotherHostsFlowIdAndSessionOpenNothing) {
   EXPECT_EQ(ip.source, m().addresses.ipv6) << "it is mallory's, and says so";
 }
 
-TEST_F(HostileTest, ASessionThatIsNotThereGetsAResetAndNothingElse) {
-  Bytes packet = mallory.seal(*with_b, header(), RawHost::plaintext(v6(), udp()));
-  base::store_be32(packet.data() + wire::kHeaderSize, 0x00ff0000);
-  expect_refused(b(), DropReason::session_unknown, packet);
+TEST_F(HostileTest, ASessionThatIsNotThereOpensNothing) {
+  for (std::uint32_t wire_id : {0x00ff0000u, 0u, 1u, 0xffffffffu}) {
+    Bytes packet = mallory.seal(*with_b, header(), RawHost::plaintext(v6(), udp()));
+    base::store_be32(packet.data() + wire::kHeaderSize, wire_id);
+    expect_refused(b(), DropReason::session_unknown, packet);
+  }
 }
 
 TEST_F(HostileTest, ThePortOutsideIsThePortInside) {
@@ -147,15 +150,18 @@ TEST_F(HostileTest, TheProtocolOutsideIsTheProtocolInside) {
   packet.ip_options = {1, 1, 1, 0};
   wire::Header lie = header();
   lie.inner_protocol = inner::kProtocolTcp;
-  expect_refused(DropReason::inside_differs, lie, whole(4), build(packet, m().addresses, b().in().addresses));
+  expect_refused(DropReason::inside_differs, lie, whole(4),
+                 build(packet, m().addresses, b().in().addresses));
   packet.version = 6;
   packet.ip_options.clear();
-  expect_refused(DropReason::inside_differs, lie, whole(6), build(packet, m().addresses, b().in().addresses));
+  expect_refused(DropReason::inside_differs, lie, whole(6),
+                 build(packet, m().addresses, b().in().addresses));
   // Ports where the protocol has none.
   lie.inner_protocol = 47;
   expect_refused(DropReason::inside_differs, lie, v6(), udp());
   // The inner version is not the one that is announced.
-  expect_refused(DropReason::inside_differs, header(), whole(4), build(packet, m().addresses, b().in().addresses));
+  expect_refused(DropReason::inside_differs, header(), whole(4),
+                 build(packet, m().addresses, b().in().addresses));
 }
 
 TEST_F(HostileTest, InnerAddressesAreThoseOfTheNames) {
@@ -165,10 +171,14 @@ TEST_F(HostileTest, InnerAddressesAreThoseOfTheNames) {
     packet.ip_options = version == 4 ? Bytes{1, 1, 1, 0} : Bytes{};
     const auto form = whole(static_cast<std::uint8_t>(version));
     EXPECT_TRUE(arrives(header(), form, build(packet, m().addresses, b().in().addresses)));
-    expect_refused(DropReason::inside_differs, header(), form, build(packet, a().in().addresses, b().in().addresses));
-    expect_refused(DropReason::inside_differs, header(), form, build(packet, m().addresses, a().in().addresses));
-    expect_refused(DropReason::inside_differs, header(), form, build(packet, b().in().addresses, m().addresses));
-    expect_refused(DropReason::inside_differs, header(), form, build(packet, b().in().addresses, b().in().addresses));
+    expect_refused(DropReason::inside_differs, header(), form,
+                   build(packet, a().in().addresses, b().in().addresses));
+    expect_refused(DropReason::inside_differs, header(), form,
+                   build(packet, m().addresses, a().in().addresses));
+    expect_refused(DropReason::inside_differs, header(), form,
+                   build(packet, b().in().addresses, m().addresses));
+    expect_refused(DropReason::inside_differs, header(), form,
+                   build(packet, b().in().addresses, b().in().addresses));
   }
 }
 
@@ -192,8 +202,8 @@ TEST_F(HostileTest, LengthsInsideHaveToAddUp) {
 
 TEST_F(HostileTest, ThePrefixHasToFollowItsRules) {
   const Bytes plain[] = {
-      {0x80, 0x06, 1, 2}, {0x00, 0x05, 1, 2}, {0x00, 0x36, 1, 2}, {0x00, 0x46, 1, 2}, {0x00, 0x34, 1, 2},
-      {0x00, 0x86, 1, 2}, {0x00, 0x14, 1, 2}, {0x00, 0x04, 1, 2},
+      {0x80, 0x06, 1, 2}, {0x00, 0x05, 1, 2}, {0x00, 0x36, 1, 2}, {0x00, 0x46, 1, 2},
+      {0x00, 0x34, 1, 2}, {0x00, 0x86, 1, 2}, {0x00, 0x14, 1, 2}, {0x00, 0x04, 1, 2},
   };
   for (const Bytes& plaintext : plain)
     expect_refused(b(), DropReason::inside_malformed, mallory.seal(*with_b, header(), plaintext));
@@ -213,7 +223,8 @@ TEST_F(HostileTest, TheFragmentFlagIsTrue) {
   InnerPacket fragment;
   fragment.fragment = 0x2000;
   fragment.payload.assign(32, 0);
-  expect_refused(DropReason::inside_differs, header(), whole(4), build(fragment, m().addresses, b().in().addresses));
+  expect_refused(DropReason::inside_differs, header(), whole(4),
+                 build(fragment, m().addresses, b().in().addresses));
 }
 
 TEST_F(HostileTest, AnAnswerThatNobodyAskedForIsRefused) {
@@ -240,12 +251,14 @@ TEST_F(HostileTest, AFlowThatTheVictimOpenedStaysTheVictims) {
 
 // What a node on the way, or anybody, could change of a sealed packet.
 TEST_F(HostileTest, EveryFieldOfTheHeaderThatCountsIsAuthenticated) {
-  for (std::size_t offset : {wire::offset::kService + 3, wire::offset::kFlowId, wire::offset::kInnerProtocol,
-                             wire::offset::kInnerFlags, wire::offset::kResponderPort + 1, wire::kHeaderSize + 7,
-                             wire::kHeaderSize + 12}) {
+  for (std::size_t offset :
+       {wire::offset::kService + 3, wire::offset::kFlowId, wire::offset::kInnerProtocol,
+        wire::offset::kInnerFlags, wire::offset::kResponderPort + 1, wire::kHeaderSize + 7,
+        wire::kHeaderSize + 12}) {
     Bytes packet = mallory.seal(*with_b, header(), RawHost::plaintext(v6(), udp()));
     packet[offset] ^= 1;
-    const auto reason = offset == wire::offset::kService + 3 ? DropReason::none : DropReason::record_forged;
+    const auto reason =
+        offset == wire::offset::kService + 3 ? DropReason::none : DropReason::record_forged;
     if (reason == DropReason::none) {  // another service: the node has none of that number
       mallory.send_packet(packet);
       star.world.run_for(seconds(1));
@@ -274,7 +287,8 @@ TEST_F(HostileTest, ASealedPacketCountsOnce) {
 TEST_F(HostileTest, WhatIsNoDeliveryEndsThere) {
   wire::Header header_of_4 = header();
   header_of_4.next_protocol = 4;
-  expect_refused(b(), DropReason::header_reserved, wire::emit_packet(header_of_4, build({}, m().addresses, b().in().addresses)));
+  expect_refused(b(), DropReason::header_reserved,
+                 wire::emit_packet(header_of_4, build({}, m().addresses, b().in().addresses)));
   wire::Header control = header();
   control.next_protocol = wire::next_protocol::kControl;
   control.service = wire::service::kMember;
@@ -284,7 +298,8 @@ TEST_F(HostileTest, WhatIsNoDeliveryEndsThere) {
   expect_refused(b(), DropReason::control_malformed, wire::emit_packet(control, Bytes(7)));
   wire::Header handshake = control;
   handshake.next_protocol = wire::next_protocol::kHandshake;
-  expect_refused(b(), DropReason::handshake_malformed, wire::emit_packet(handshake, Bytes(100, 0x10)));
+  expect_refused(b(), DropReason::handshake_malformed,
+                 wire::emit_packet(handshake, Bytes(100, 0x10)));
 }
 
 // Errors are believed only about what was sent, and only from the node or the flow's far end.
@@ -310,8 +325,9 @@ TEST_F(HostileTest, ItsErrorsAboutOthersFlowsAreNotBelieved) {
   error.service = of_a.service;
   error.source = m().name;
   error.destination = a().in().name;
-  for (auto type : {wire::ControlType::no_route, wire::ControlType::too_big, wire::ControlType::refused_by_rule,
-                    wire::ControlType::opened_from_other_side}) {
+  for (auto type :
+       {wire::ControlType::no_route, wire::ControlType::too_big, wire::ControlType::refused_by_rule,
+        wire::ControlType::opened_from_other_side}) {
     mallory.send_packet(wire::emit_packet(error, wire::emit_error(type, 1280, "", offending)));
     star.world.run_for(seconds(1));
     EXPECT_TRUE(a().replies.empty());
@@ -319,7 +335,8 @@ TEST_F(HostileTest, ItsErrorsAboutOthersFlowsAreNotBelieved) {
   }
   // The node's word counts.
   error.source = star.node->in().name;
-  mallory.send_packet(wire::emit_packet(error, wire::emit_error(wire::ControlType::no_route, 0, "", offending)));
+  mallory.send_packet(
+      wire::emit_packet(error, wire::emit_error(wire::ControlType::no_route, 0, "", offending)));
   star.world.run_for(seconds(1));
   EXPECT_TRUE(a().replies.empty()) << "under the node's name";
 }
@@ -331,8 +348,9 @@ TEST_F(HostileTest, EchoesThatNobodyTakesDoNotPileUp) {
   echo.source = m().name;
   echo.destination = b().in().name;
   for (int i = 0; i < 2000; ++i)
-    mallory.send_packet(wire::emit_packet(echo, wire::emit_echo(wire::ControlType::echo_reply, 1,
-                                                                static_cast<std::uint16_t>(i), {})));
+    mallory.send_packet(wire::emit_packet(
+        echo,
+        wire::emit_echo(wire::ControlType::echo_reply, 1, static_cast<std::uint16_t>(i), {})));
   star.world.run_for(seconds(1));
   EXPECT_LE(b()->echoes(0).size(), 256u);
 }
@@ -343,7 +361,8 @@ TEST_F(HostileTest, ManyFlowsAreBounded) {
     wire::Header flood = header();
     flood.flow_id = port;
     flood.responder_port = static_cast<std::uint16_t>(port);
-    mallory.send_packet(mallory.seal(*with_b, flood, RawHost::plaintext(v6(), udp(9, static_cast<std::uint16_t>(port)))));
+    mallory.send_packet(mallory.seal(
+        *with_b, flood, RawHost::plaintext(v6(), udp(9, static_cast<std::uint16_t>(port)))));
     if (port % 500 == 0) star.world.run_for(milliseconds(10));
   }
   star.world.run_for(seconds(1));
@@ -353,7 +372,8 @@ TEST_F(HostileTest, ManyFlowsAreBounded) {
 
 TEST_F(HostileTest, ACertificateThatHasEndedOpensNoLink) {
   Joined brief = join(star.authority, membership::Role::kHost, "brief", {});
-  membership::Certificate certificate = star.authority.describe(brief.identity, membership::Role::kHost, "brief", {});
+  membership::Certificate certificate =
+      star.authority.describe(brief.identity, membership::Role::kHost, "brief", {});
   certificate.validity.not_after = star.world.unix_seconds() + 10;
   brief.certificate = membership::sign(certificate, star.authority.root).octets();
   RawHost guest(star.world, 67, *star.node, brief);

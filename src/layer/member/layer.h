@@ -20,7 +20,8 @@ struct Member::Layer {
   struct Peers {
     std::unique_ptr<security::Associations> machine;
     std::map<security::PeerId, forwarding::LinkId> links;
-    std::map<std::pair<security::PeerId, std::uint32_t>, security::Keys> keys;  // that may be sent with
+    std::map<std::pair<security::PeerId, std::uint32_t>, security::Keys>
+        keys;  // that may be sent with
   };
 
   std::string label;

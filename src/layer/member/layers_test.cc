@@ -32,7 +32,8 @@ class TwoLayersTest : public testing::Test {
     return join(authority, number == 1 ? membership::Role::kNode : membership::Role::kHost, label,
                 {100, 64, 0, number});
   }
-  std::size_t through(Machine& from, const Joined& as, LayerIndex layer, const Joined& to_name, Machine& to) {
+  std::size_t through(Machine& from, const Joined& as, LayerIndex layer, const Joined& to_name,
+                      Machine& to) {
     const std::size_t before = to.delivered.size();
     from.application(build({}, as.addresses, to_name.addresses), layer);
     world.run_for(seconds(1));
@@ -122,8 +123,10 @@ TEST_F(TwoLayersTest, ACertificateOfOneLayerOpensNoLinkInTheOther) {
 }
 
 TEST_F(TwoLayersTest, TheFirstBitsOfALayersIdMakeItsNames) {
-  EXPECT_EQ(base::load_be16(red.in().name.octets.data() + 2), base::load_be16(red_root.trust.layer().data()));
-  EXPECT_NE(base::load_be16(red.in().name.octets.data() + 2), base::load_be16(blue.in().name.octets.data() + 2));
+  EXPECT_EQ(base::load_be16(red.in().name.octets.data() + 2),
+            base::load_be16(red_root.trust.layer().data()));
+  EXPECT_NE(base::load_be16(red.in().name.octets.data() + 2),
+            base::load_be16(blue.in().name.octets.data() + 2));
 }
 
 }  // namespace

@@ -102,8 +102,8 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
       continue;
     }
     const std::size_t before = layer.agent.packets().size();
-    const DropReason reason =
-        layer.agent.outbound({packet->data, length}, ip, inner::Offload{}, link.name, now, unix_nanos_);
+    const DropReason reason = layer.agent.outbound({packet->data, length}, ip, inner::Offload{},
+                                                   link.name, now, unix_nanos_);
     if (reason != DropReason::none || layer.agent.packets().size() == before) {
       finish(*packet, reason);  // refused, or waiting for its session
       continue;
@@ -177,9 +177,9 @@ void Member::consume(Packet& packet, LayerIndex index, base::TimePoint now) {
   Layer& layer = *layers_[index];
   switch (view.next_protocol()) {
     case wire::next_protocol::kControl:
-      return finish(packet, layer.agent.control(
-                                view, config_.node ? layer.membership.own().name : layer.attached_to,
-                                now));
+      return finish(packet,
+                    layer.agent.control(
+                        view, config_.node ? layer.membership.own().name : layer.attached_to, now));
     case wire::next_protocol::kHandshake:
       if (session_handshakes_.size() >= kMaxSessionHandshakes)
         return finish(packet, DropReason::handshake_queue_full);

@@ -29,8 +29,8 @@ security::Config configure(const LayerSetup& setup, security::Protocol protocol,
   security::Config config;
   config.protocol = protocol;
   config.purpose = security::Purpose::kLink;
-  config.suite = protocol == security::Protocol::kNative ? setup.suite
-                                                         : crypto::AeadSuite::kChaCha20Poly1305;
+  config.suite =
+      protocol == security::Protocol::kNative ? setup.suite : crypto::AeadSuite::kChaCha20Poly1305;
   config.static_private = setup.identity.native_private;
   config.layer_id = setup.trust.layer();
   config.reset_secret = link_reset_secret;
@@ -44,7 +44,8 @@ session::AgentConfig agent_config(const LayerSetup& setup) {
   // Not the links': a token of one kind must not end the other, and their indices are counted apart.
   constexpr std::string_view kSession = "session";
   config.reset_secret = crypto::SecretBytes<32>(crypto::hmac_sha256(
-      setup.reset_secret, {reinterpret_cast<const std::uint8_t*>(kSession.data()), kSession.size()}));
+      setup.reset_secret,
+      {reinterpret_cast<const std::uint8_t*>(kSession.data()), kSession.size()}));
   config.timing = setup.timing;
   return config;
 }
@@ -65,10 +66,12 @@ Member::Layer::Layer(LayerSetup setup, bool node, const crypto::SecretBytes<32>&
       membership(setup.trust, setup.identity),
       agent(membership, agent_config(setup), random) {
   native.machine = std::make_unique<security::Associations>(
-      configure(setup, security::Protocol::kNative, link_reset_secret), membership.link_verifier(), random, indices);
+      configure(setup, security::Protocol::kNative, link_reset_secret), membership.link_verifier(),
+      random, indices);
   if (node)
     guests.machine = std::make_unique<security::Associations>(
-        configure(setup, security::Protocol::kWireGuard, link_reset_secret), nullptr, random, indices);
+        configure(setup, security::Protocol::kWireGuard, link_reset_secret), nullptr, random,
+        indices);
 }
 
 Member::Member(const MemberConfig& config, forwarding::Decider& decider, Output& output,
@@ -87,14 +90,16 @@ base::Result<LayerIndex> Member::add_layer(LayerSetup setup, base::UnixSeconds n
   const std::uint32_t wire_id = wire::wire_layer(setup.trust.layer());
   for (const auto& layer : tables_.layers)
     if (layer.wire_id == wire_id)
-      return base::fail(base::code::kConfigBadValue,
-                        "layer '" + setup.label + "' is configured twice, or its id begins like another's");
+      return base::fail(
+          base::code::kConfigBadValue,
+          "layer '" + setup.label + "' is configured twice, or its id begins like another's");
   base::Bytes chain = setup.certificate_chain;
   const auto sequence = setup.sequence;
   const auto lease_end = setup.lease_end;
   const auto attachments = setup.attachments;
   if (layers_.empty()) link_reset_secret_ = setup.reset_secret;
-  auto layer = std::make_unique<Layer>(std::move(setup), config_.node, link_reset_secret_, random_, indices_);
+  auto layer = std::make_unique<Layer>(std::move(setup), config_.node, link_reset_secret_, random_,
+                                       indices_);
   if (auto own = layer->membership.set_own(std::move(chain), sequence, lease_end, attachments, now);
       !own)
     return tl::unexpected(own.error());
@@ -213,7 +218,8 @@ base::DropReason Member::from_application(LayerIndex index, base::MutableBytes p
   inner::Offload offload;
   if (reason == DropReason::none) reason = inner::parse(virtio_header, ip, offload);
   if (reason == DropReason::none)
-    reason = layer.agent.outbound(packet, ip, offload, layer.membership.own().name, now, unix_nanos);
+    reason =
+        layer.agent.outbound(packet, ip, offload, layer.membership.own().name, now, unix_nanos);
   if (reason != DropReason::none) count_drop(reason);
   return reason;
 }
@@ -358,7 +364,8 @@ LinkId Member::link_for(LayerIndex index, bool guests, security::PeerId peer) {
 void Member::keys_ready(LayerIndex index, bool guests, const security::KeysReady& event) {
   const LinkId id = link_for(index, guests, event.peer);
   if (config_.key_log)
-    config_.key_log(security::Purpose::kLink, event.keys, layers_[index]->membership.trust().layer());
+    config_.key_log(security::Purpose::kLink, event.keys,
+                    layers_[index]->membership.trust().layer());
   tables_.receive.insert(id, event.keys);
   layers_[index]->peers(guests).keys[{event.peer, event.keys.local_index}] = event.keys;
 }
@@ -389,11 +396,14 @@ void Member::fit_link(Link& link, std::uint16_t said) {
   constexpr std::size_t kHead = forwarding::kSealedOverhead + 2;
   if (link.kind != LinkKind::kNode) {
     const auto& address = link.path.remote.address;
-    const bool ipv4 = address[10] == 0xff && address[11] == 0xff &&
-                      std::all_of(address.begin(), address.begin() + 10, [](auto b) { return b == 0; });
+    const bool ipv4 =
+        address[10] == 0xff && address[11] == 0xff &&
+        std::all_of(address.begin(), address.begin() + 10, [](auto b) { return b == 0; });
     link.max_packet = ipv4 ? accepted_over_ipv4_ : accepted_over_ipv6_;
   }
-  if (said >= 1280) link.max_packet = static_cast<std::uint16_t>(std::min<std::size_t>(link.max_packet, said + kHead));
+  if (said >= 1280)
+    link.max_packet =
+        static_cast<std::uint16_t>(std::min<std::size_t>(link.max_packet, said + kHead));
 }
 
 // The own registration is signed anew long before its lease ends; later handshakes show the new one.
@@ -402,8 +412,8 @@ void Member::renew(LayerIndex index, base::UnixSeconds now) {
   if (now < layer.renew_at) return;
   layer.renew_at = now + kRenewInterval;
   // Fails only when the certificate itself has ended; the old registration then stays until it ends too.
-  (void)layer.membership.set_own(layer.certificate_chain, static_cast<std::uint64_t>(unix_nanos_), now + kLease,
-                                 layer.attachments, now);
+  (void)layer.membership.set_own(layer.certificate_chain, static_cast<std::uint64_t>(unix_nanos_),
+                                 now + kLease, layer.attachments, now);
 }
 
 // A guest shows no certificate in its handshakes: its grant is looked at here.
@@ -435,7 +445,8 @@ const Link* Member::way_in(LayerIndex index) const {
   return id == kSelf ? nullptr : &tables_.links[id];
 }
 
-void Member::carry_out(LayerIndex index, bool guests, security::Events& events, base::TimePoint now) {
+void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
+                       base::TimePoint now) {
   Layer& layer = *layers_[index];
   auto& peers = layer.peers(guests);
   for (security::Event& event : events) {
@@ -499,7 +510,8 @@ void Member::rekey(base::TimePoint now, std::int64_t unix_nanos) {
   for (LayerIndex i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
     security::Events events;
-    for (auto& [peer, link] : layer.native.links) layer.native.machine->rekey(peer, now, unix_nanos, events);
+    for (auto& [peer, link] : layer.native.links)
+      layer.native.machine->rekey(peer, now, unix_nanos, events);
     carry_out(i, false, events, now);
     layer.agent.rekey_all(now, unix_nanos);
   }
@@ -520,11 +532,15 @@ std::vector<session::EchoResult>& Member::echoes(LayerIndex layer) {
 
 // ---- for people --------------------------------------------------------------------------------------------------
 
-const std::string& Member::label(LayerIndex layer) const { return layers_[layer]->label; }
+const std::string& Member::label(LayerIndex layer) const {
+  return layers_[layer]->label;
+}
 const membership::Membership& Member::membership(LayerIndex layer) const {
   return layers_[layer]->membership;
 }
-const session::Agent& Member::agent(LayerIndex layer) const { return layers_[layer]->agent; }
+const session::Agent& Member::agent(LayerIndex layer) const {
+  return layers_[layer]->agent;
+}
 
 std::optional<security::Associations::PeerState> Member::peer_state(LinkId id) const {
   const Link& link = tables_.links[id];
@@ -535,7 +551,9 @@ std::optional<security::Associations::PeerState> Member::peer_state(LinkId id) c
 std::vector<security::InterfaceReport> Member::interfaces(LinkId id, base::TimePoint now) const {
   const Link& link = tables_.links[id];
   if (!link.used || link.kind == LinkKind::kHere) return {};
-  return layers_[link.layer]->peers(link.kind == LinkKind::kGuest).machine->interfaces(link.peer, now);
+  return layers_[link.layer]
+      ->peers(link.kind == LinkKind::kGuest)
+      .machine->interfaces(link.peer, now);
 }
 
 bool Member::attached(LayerIndex layer) const {

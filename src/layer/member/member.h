@@ -41,11 +41,12 @@ struct LayerSetup {
   membership::Trust trust;
   membership::Identity identity;
   base::Bytes certificate_chain;
-  std::uint64_t sequence = 1;           // of the own registration
+  std::uint64_t sequence = 1;  // of the own registration
   base::UnixSeconds lease_end = 0;
   std::vector<wire::Name> attachments;
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
-  crypto::SecretBytes<32> reset_secret;  // of sessions; the first layer's also of links, which share one range of indices
+  crypto::SecretBytes<32>
+      reset_secret;  // of sessions; the first layer's also of links, which share one range of indices
   security::Timing timing;
 };
 

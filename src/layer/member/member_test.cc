@@ -19,8 +19,12 @@ class MemberTest : public testing::Test {
   Machine& a() { return star.host(0); }
   Machine& b() { return star.host(1); }
   World& world() { return star.world; }
-  Bytes from_a(const InnerPacket& packet) { return build(packet, a().in().addresses, b().in().addresses); }
-  Bytes from_b(const InnerPacket& packet) { return build(packet, b().in().addresses, a().in().addresses); }
+  Bytes from_a(const InnerPacket& packet) {
+    return build(packet, a().in().addresses, b().in().addresses);
+  }
+  Bytes from_b(const InnerPacket& packet) {
+    return build(packet, b().in().addresses, a().in().addresses);
+  }
   // Sends, waits, and requires that exactly this arrives.
   void expect_through(Machine& from, const Bytes& packet, Machine& to) {
     to.delivered.clear();
@@ -30,7 +34,8 @@ class MemberTest : public testing::Test {
     Bytes expected = packet;
     lower_ttl(expected);
     EXPECT_TRUE(same_inside(to.delivered[0].packet, expected))
-        << base::to_hex(to.delivered[0].packet) << "\n" << base::to_hex(expected);
+        << base::to_hex(to.delivered[0].packet) << "\n"
+        << base::to_hex(expected);
     inner::IpPacket ip;
     ASSERT_EQ(inner::parse(to.delivered[0].packet, ip), DropReason::none);
     EXPECT_TRUE(ip.is_fragment || inner::test::checksums_right(to.delivered[0].packet));
@@ -44,8 +49,9 @@ class MemberTest : public testing::Test {
     --packet[8];
     base::store_be16(packet.data() + 10, 0);
     const std::size_t header = (packet[0] & 15u) * 4;
-    base::store_be16(packet.data() + 10, static_cast<std::uint16_t>(~inner::test::slow_sum(
-                                             base::ByteView(packet).first(header))));
+    base::store_be16(
+        packet.data() + 10,
+        static_cast<std::uint16_t>(~inner::test::slow_sum(base::ByteView(packet).first(header))));
   }
   // What answers InnerPacket{}.
   static InnerPacket answer() {
@@ -217,7 +223,8 @@ TEST_F(MemberTest, ATrainIsCutIntoSegmentsThatFit) {
       ASSERT_EQ(inner::parse(delivered.packet, ip), DropReason::none);
       const std::size_t start = ip.header_length + ip.l4_header_length;
       EXPECT_EQ(base::load_be32(delivered.packet.data() + ip.header_length + 4), 1 + got.size());
-      got.insert(got.end(), delivered.packet.begin() + static_cast<std::ptrdiff_t>(start), delivered.packet.end());
+      got.insert(got.end(), delivered.packet.begin() + static_cast<std::ptrdiff_t>(start),
+                 delivered.packet.end());
     }
     EXPECT_EQ(got, train.payload);
   }
@@ -235,7 +242,8 @@ TEST(MemberSizes, FullBatchesOfLargePacketsGoThrough) {
   star.host(1).delivered.clear();
   packet.payload.assign(8700, 7);
   const Bytes large = build(packet, star.host(0).in().addresses, star.host(1).in().addresses);
-  for (int i = 0; i < 200; ++i) EXPECT_EQ(star.host(0).application_no_flush(large), DropReason::none);
+  for (int i = 0; i < 200; ++i)
+    EXPECT_EQ(star.host(0).application_no_flush(large), DropReason::none);
   star.host(0)->flush(star.world.now, star.world.unix_nanos());
   star.world.run_for(seconds(1));
   EXPECT_EQ(star.host(1).delivered.size(), 200u);
@@ -305,8 +313,9 @@ TEST_F(MemberTest, TtlThatRunsOutAtTheNodeIsAnsweredFromItsAddress) {
     EXPECT_EQ(icmp.code, 0);
     const Bytes& reply = a().replies[0].packet;
     const auto& node = star.node->in().addresses;
-    const bool from_node = version == 4 ? std::equal(node.ipv4.begin(), node.ipv4.end(), reply.begin() + 12)
-                                        : std::equal(node.ipv6.begin(), node.ipv6.end(), reply.begin() + 8);
+    const bool from_node = version == 4
+                               ? std::equal(node.ipv4.begin(), node.ipv4.end(), reply.begin() + 12)
+                               : std::equal(node.ipv6.begin(), node.ipv6.end(), reply.begin() + 8);
     EXPECT_TRUE(from_node);
   }
 }
@@ -320,7 +329,8 @@ TEST_F(MemberTest, AnAddressThatNobodyHasIsAnsweredAtOnce) {
     a().replies.clear();
     InnerPacket packet;
     packet.version = version;
-    EXPECT_EQ(a().application(build(packet, a().in().addresses, nobody)), DropReason::destination_unknown);
+    EXPECT_EQ(a().application(build(packet, a().in().addresses, nobody)),
+              DropReason::destination_unknown);
     ASSERT_EQ(a().replies.size(), 1u);
     EXPECT_EQ(icmp_of(a().replies[0].packet).type, version == 4 ? 3 : 1);
   }
@@ -348,7 +358,8 @@ TEST_F(MemberTest, AMemberThatIsAwayIsAnsweredAtOnce) {
     const base::TimePoint sent = world().now;
     a().application(build(packet, a().in().addresses, away.addresses));
     EXPECT_TRUE(world().run_until([&] { return !a().replies.empty(); }, seconds(10)));
-    EXPECT_LT(world().now - sent, version == 4 ? base::Duration(milliseconds(100)) : base::Duration(seconds(6)));
+    EXPECT_LT(world().now - sent,
+              version == 4 ? base::Duration(milliseconds(100)) : base::Duration(seconds(6)));
     ASSERT_EQ(a().replies.size(), 1u);
     EXPECT_EQ(icmp_of(a().replies[0].packet).type, version == 4 ? 3 : 1);
   }
@@ -435,7 +446,8 @@ TEST_F(MemberTest, AFlowSurvivesTheLossOfStateAtEitherEnd) {
         speaker.application(opener_speaks ? from_a(there) : from_b(back));
         world().run_for(milliseconds(200));
       }
-      EXPECT_LE(world().now - start, seconds(2)) << "loser " << (loser == &b()) << " speaker " << opener_speaks;
+      EXPECT_LE(world().now - start, seconds(2))
+          << "loser " << (loser == &b()) << " speaker " << opener_speaks;
       expect_through(a(), from_a(there), b());
       expect_through(b(), from_b(back), a());
     }
@@ -467,7 +479,8 @@ TEST_F(MemberTest, BothEndsLosingTheirStateAgreeAnew) {
   a().restart();
   b().restart();
   ASSERT_TRUE(star.attach());
-  for (int i = 0; i < 80; ++i) {  // a handshake that the restart has cost is repeated after five seconds
+  for (int i = 0; i < 80;
+       ++i) {  // a handshake that the restart has cost is repeated after five seconds
     a().application(from_a(there));
     b().application(from_b(back));
     world().run_for(milliseconds(100));
@@ -503,7 +516,12 @@ TEST_F(MemberTest, KeysChangeUnderTrafficWithoutALoss) {
   InnerPacket there, back;
   std::swap(back.from_port, back.to_port);
   const auto handshakes = [&] {
-    return a()->agent(0).sessions().machine().state(a()->agent(0).sessions().all().begin()->second->peer)->handshakes;
+    return a()
+        ->agent(0)
+        .sessions()
+        .machine()
+        .state(a()->agent(0).sessions().all().begin()->second->peer)
+        ->handshakes;
   };
   const auto before = handshakes();
   for (int i = 0; i < kPackets; ++i) {
@@ -548,8 +566,9 @@ TEST_F(MemberTest, EchoesGoToTheNodeAndToAHost) {
 TEST(Member, TwoLayersThatLookAlikeOnTheWireAreRefused) {
   World world(2);
   Authority authority(1);
-  EXPECT_THROW(Machine(world, 1, false, {join(authority, membership::Role::kHost, "a", {}),
-                                         join(authority, membership::Role::kHost, "b", {})}),
+  EXPECT_THROW(Machine(world, 1, false,
+                       {join(authority, membership::Role::kHost, "a", {}),
+                        join(authority, membership::Role::kHost, "b", {})}),
                std::runtime_error);
 }
 

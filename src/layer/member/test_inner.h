@@ -19,11 +19,12 @@ struct InnerPacket {
   std::uint32_t sequence = 1;       // TCP
   std::uint8_t tcp_flags = 0x10;
   bool unfinished = false;
-  base::Bytes ip_options = {};      // IPv4, a multiple of 4
+  base::Bytes ip_options = {};  // IPv4, a multiple of 4
   base::Bytes payload = base::Bytes(20, 0x61);
 };
 
-inline base::Bytes build(const InnerPacket& p, const inner::MemberAddresses& from, const inner::MemberAddresses& to) {
+inline base::Bytes build(const InnerPacket& p, const inner::MemberAddresses& from,
+                         const inner::MemberAddresses& to) {
   base::Bytes l4;
   base::ByteWriter w(l4);
   std::size_t field = 0;
@@ -84,7 +85,8 @@ inline base::Bytes build(const InnerPacket& p, const inner::MemberAddresses& fro
   const bool pseudo = p.protocol != inner::kProtocolIcmp;
   std::uint16_t sum = pseudo ? inner::test::slow_pseudo(out, header, p.protocol) : std::uint16_t{0};
   if (!p.unfinished) {
-    sum = static_cast<std::uint16_t>(~inner::test::slow_sum(base::ByteView(out).subspan(header), sum));
+    sum = static_cast<std::uint16_t>(
+        ~inner::test::slow_sum(base::ByteView(out).subspan(header), sum));
     if (sum == 0 && p.protocol == inner::kProtocolUdp) sum = 0xffff;
   }
   base::store_be16(out.data() + header + field, sum);
@@ -94,7 +96,9 @@ inline base::Bytes build(const InnerPacket& p, const inner::MemberAddresses& fro
 // The same packet as the far end writes it back: without I its identification is written anew.
 inline bool same_inside(base::Bytes a, base::Bytes b) {
   for (base::Bytes* packet : {&a, &b}) {
-    if (packet->size() < 20 || (*packet)[0] >> 4 != 4 || base::load_be16(packet->data() + 6) != 0x4000) continue;
+    if (packet->size() < 20 || (*packet)[0] >> 4 != 4 ||
+        base::load_be16(packet->data() + 6) != 0x4000)
+      continue;
     std::fill_n(packet->begin() + 4, 2, std::uint8_t{0});
     std::fill_n(packet->begin() + 10, 2, std::uint8_t{0});
   }

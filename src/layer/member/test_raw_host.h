@@ -15,16 +15,19 @@ class RawHost : public Station {
         membership(joined.authority->trust, joined.identity),
         node_(node.address()),
         indices_(world.random) {
-    auto own = membership.set_own(joined.certificate, static_cast<std::uint64_t>(world.unix_nanos()),
-                                  world.unix_seconds() + kDay, {}, world.unix_seconds());
+    auto own =
+        membership.set_own(joined.certificate, static_cast<std::uint64_t>(world.unix_nanos()),
+                           world.unix_seconds() + kDay, {}, world.unix_seconds());
     if (!own) throw std::runtime_error(own.error().message);
     learn(node.in());
-    sessions = std::make_unique<session::Sessions>(membership, crypto::AeadSuite::kAes256Gcm, joined.reset_secret,
-                                                   security::Timing{}, world.random);
+    sessions =
+        std::make_unique<session::Sessions>(membership, crypto::AeadSuite::kAes256Gcm,
+                                            joined.reset_secret, security::Timing{}, world.random);
     security::Config config;
     config.static_private = joined.identity.native_private;
     config.layer_id = joined.authority->trust.layer();
-    link_ = std::make_unique<security::Associations>(config, membership.link_verifier(), world.random, indices_);
+    link_ = std::make_unique<security::Associations>(config, membership.link_verifier(),
+                                                     world.random, indices_);
     security::PeerConfig peer;
     peer.key = node.in().identity.native_public;
     peer.path = security::Path{node_, address_};
@@ -89,9 +92,11 @@ class RawHost : public Station {
     on_wire.emit(payload.data());
     const Bytes blank = wire::emit_packet(header, payload);
     wire::HeaderView view;
-    if (wire::HeaderView::parse(blank, view) != DropReason::none) throw std::runtime_error("header");
+    if (wire::HeaderView::parse(blank, view) != DropReason::none)
+      throw std::runtime_error("header");
     std::array<std::uint8_t, wire::kCanonicalMaximum> canonical;
-    const std::size_t n = wire::emit_canonical(joined.authority->trust.layer(), view, on_wire, canonical.data());
+    const std::size_t n =
+        wire::emit_canonical(joined.authority->trust.layer(), view, on_wire, canonical.data());
     security::seal_session(*session.send, {canonical.data(), n}, plaintext.data(), plaintext.size(),
                            payload.data() + wire::kSessionHeaderSize);
     return wire::emit_packet(header, payload);
@@ -107,17 +112,21 @@ class RawHost : public Station {
     for (Datagram& datagram : datagrams) {
       if (datagram.bytes[0] != 0x14) {
         security::Events events;
-        link_->handle(datagram.bytes, {datagram.from, datagram.to}, world_.now, world_.unix_nanos(), events);
+        link_->handle(datagram.bytes, {datagram.from, datagram.to}, world_.now, world_.unix_nanos(),
+                      events);
         carry_out(events);
         continue;
       }
       const std::uint32_t index = base::load_be32(datagram.bytes.data() + 4) >> 8;
       auto lane = receive_.find(index);
       std::size_t plain = 0;
-      if (lane == receive_.end() || security::open_native_record(*lane->second, datagram.bytes.data(),
-                                                                 datagram.bytes.size(), plain) != DropReason::none)
+      if (lane == receive_.end() ||
+          security::open_native_record(*lane->second, datagram.bytes.data(), datagram.bytes.size(),
+                                       plain) != DropReason::none)
         continue;
-      if (plain > 0) take(Bytes(datagram.bytes.begin() + 12, datagram.bytes.begin() + 12 + static_cast<std::ptrdiff_t>(plain)));
+      if (plain > 0)
+        take(Bytes(datagram.bytes.begin() + 12,
+                   datagram.bytes.begin() + 12 + static_cast<std::ptrdiff_t>(plain)));
     }
   }
   base::TimePoint next_timer() const override { return base::kNever; }
@@ -134,7 +143,8 @@ class RawHost : public Station {
     if (wire::HeaderView::parse(packet, view) != DropReason::none) return;
     if (view.next_protocol() == wire::next_protocol::kHandshake) {
       std::vector<session::HandshakeOut> out;
-      sessions->handle(view.payload(), view.destination(), view.source(), world_.now, world_.unix_nanos(), out);
+      sessions->handle(view.payload(), view.destination(), view.source(), world_.now,
+                       world_.unix_nanos(), out);
       send_handshakes(out);
       confirm_sessions();
       return;

@@ -31,7 +31,8 @@ using std::chrono::seconds;
 inline constexpr std::uint16_t kMaxPacket = 1444;
 
 inline base::Endpoint endpoint(std::uint16_t number) {
-  return {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, static_cast<std::uint8_t>(number)}, 4850};
+  return {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, static_cast<std::uint8_t>(number)},
+          4850};
 }
 
 struct Datagram {
@@ -74,7 +75,8 @@ class World {
   std::function<bool(Datagram&)> network;
   std::function<void(const Datagram&)> tap;  // sees what arrives
 
-  void send(const base::Endpoint& from, const base::Endpoint& to, base::ByteView bytes, std::uint8_t traffic_class) {
+  void send(const base::Endpoint& from, const base::Endpoint& to, base::ByteView bytes,
+            std::uint8_t traffic_class) {
     Datagram datagram{now + latency, 0, from, to, traffic_class, Bytes(bytes.begin(), bytes.end())};
     ++sent;
     if (!network || network(datagram)) put(std::move(datagram));
@@ -123,7 +125,8 @@ class World {
       arriving[datagram.to].push_back(std::move(datagram));
     }
     for (auto& [to, datagrams] : arriving)
-      if (auto found = stations_.find(to); found != stations_.end()) found->second->receive(datagrams);
+      if (auto found = stations_.find(to); found != stations_.end())
+        found->second->receive(datagrams);
     for (const auto& [address, station] : stations_)
       if (station->next_timer() <= now) station->tick();
     return true;
@@ -134,10 +137,13 @@ class World {
   std::uint64_t order_ = 0;
 };
 
-inline Station::Station(World& world, const base::Endpoint& address) : world_(world), address_(address) {
+inline Station::Station(World& world, const base::Endpoint& address)
+    : world_(world), address_(address) {
   world_.add(this);
 }
-inline Station::~Station() { world_.remove(address_); }
+inline Station::~Station() {
+  world_.remove(address_);
+}
 
 // An inner packet that an application got.
 struct Delivered {
@@ -158,7 +164,8 @@ struct Joined {
   inner::MemberAddresses addresses;
 };
 
-inline Joined join(Authority& authority, membership::Role role, const std::string& label, membership::Ipv4 ipv4) {
+inline Joined join(Authority& authority, membership::Role role, const std::string& label,
+                   membership::Ipv4 ipv4) {
   Joined out;
   out.authority = &authority;
   out.identity = membership::test::make_identity(authority.random);
@@ -196,8 +203,9 @@ class Machine : public Station, public Output {
   std::uint64_t drops(DropReason reason) const { return member_->counters().drops[reason]; }
 
   void learn(const Joined& other, LayerIndex layer = 0) {
-    auto name = member_->learn(layer, other.certificate, other.authority->registration(other.identity),
-                               world_.unix_seconds());
+    auto name =
+        member_->learn(layer, other.certificate, other.authority->registration(other.identity),
+                       world_.unix_seconds());
     if (!name) throw std::runtime_error(name.error().message);
   }
   void dial(const Machine& node, LayerIndex layer = 0, std::size_t far_layer = 0,
@@ -207,18 +215,20 @@ class Machine : public Station, public Output {
     if (!link) throw std::runtime_error(link.error().message);
   }
   // A packet of an application, with the device's word about it.
-  DropReason application(const Bytes& packet, LayerIndex layer = 0, const inner::Offload& offload = {}) {
+  DropReason application(const Bytes& packet, LayerIndex layer = 0,
+                         const inner::Offload& offload = {}) {
     const DropReason reason = application_no_flush(packet, layer, offload);
     member_->flush(world_.now, world_.unix_nanos());
     return reason;
   }
-  DropReason application_no_flush(const Bytes& packet, LayerIndex layer = 0, const inner::Offload& offload = {}) {
+  DropReason application_no_flush(const Bytes& packet, LayerIndex layer = 0,
+                                  const inner::Offload& offload = {}) {
     Bytes room(64);
     room.insert(room.end(), packet.begin(), packet.end());
     std::array<std::uint8_t, inner::kVnetHeader> header{};
     inner::emit(offload, header.data());
-    return member_->from_application(layer, base::MutableBytes(room).subspan(64), header, world_.now,
-                                     world_.unix_nanos());
+    return member_->from_application(layer, base::MutableBytes(room).subspan(64), header,
+                                     world_.now, world_.unix_nanos());
   }
 
   void receive(std::vector<Datagram>& datagrams) override {
@@ -259,26 +269,33 @@ class Machine : public Station, public Output {
     member_ = std::make_unique<Member>(config, *services_, *this, world_.random);
     member_->set_accepted_max_packet(kMaxPacket, kMaxPacket);
     for (const Joined& layer : joined) {
-      auto index = member_->add_layer(
-          {.label = layer.label, .trust = layer.authority->trust, .identity = layer.identity,
-           .certificate_chain = layer.certificate, .sequence = static_cast<std::uint64_t>(world_.unix_nanos()),
-           .lease_end = world_.unix_seconds() + kDay, .attachments = {},
-           .suite = crypto::AeadSuite::kAes256Gcm, .reset_secret = layer.reset_secret, .timing = layer.timing},
-          world_.unix_seconds());
+      auto index = member_->add_layer({.label = layer.label,
+                                       .trust = layer.authority->trust,
+                                       .identity = layer.identity,
+                                       .certificate_chain = layer.certificate,
+                                       .sequence = static_cast<std::uint64_t>(world_.unix_nanos()),
+                                       .lease_end = world_.unix_seconds() + kDay,
+                                       .attachments = {},
+                                       .suite = crypto::AeadSuite::kAes256Gcm,
+                                       .reset_secret = layer.reset_secret,
+                                       .timing = layer.timing},
+                                      world_.unix_seconds());
       if (!index) throw std::runtime_error(index.error().message);
     }
   }
   void send(const forwarding::OutBurst& burst, const security::Path& path) override {
     for (std::uint32_t at = 0; at < burst.length; at += burst.segment)
       world_.send(address_, path.remote,
-                  {burst.data + at, std::min<std::size_t>(burst.segment, burst.length - at)}, burst.traffic_class);
+                  {burst.data + at, std::min<std::size_t>(burst.segment, burst.length - at)},
+                  burst.traffic_class);
   }
   void flush() override {}
   void send_datagram(base::ByteView datagram, const security::Path& path) override {
     world_.send(address_, path.remote, datagram, 0);
   }
   void deliver(LayerIndex layer, const inner::InsidePacket& packet) override {
-    delivered.push_back({layer, Bytes(packet.bytes.begin(), packet.bytes.end()), packet.unfinished});
+    delivered.push_back(
+        {layer, Bytes(packet.bytes.begin(), packet.bytes.end()), packet.unfinished});
     if (on_delivered) on_delivered(delivered.back());
   }
   void deliver_reply(LayerIndex layer, base::ByteView packet) override {
@@ -295,8 +312,8 @@ class Machine : public Station, public Output {
 // A plain WireGuard client: inner packets under its keys, nothing else.
 class Guest : public Station {
  public:
-  Guest(World& world, std::uint16_t number, const Machine& node, membership::Ipv4 ipv4, const Authority& authority,
-        std::vector<wire::Name> granted_to)
+  Guest(World& world, std::uint16_t number, const Machine& node, membership::Ipv4 ipv4,
+        const Authority& authority, std::vector<wire::Name> granted_to)
       : Station(world, endpoint(number)), node_(node.address()), indices_(world.random) {
     const crypto::X25519KeyPair keys = crypto::x25519_keypair(world.random.bytes<32>());
     security::Config config;
@@ -308,7 +325,8 @@ class Guest : public Station {
     peer.path = security::Path{node_, address_};
     peer_ = machine_->add(peer);
     grant = authority.grant(keys.public_key, "guest", ipv4, std::move(granted_to));
-    name = membership::name_of(authority.trust.layer(), membership::kSuiteGuestX25519, keys.public_key);
+    name = membership::name_of(authority.trust.layer(), membership::kSuiteGuestX25519,
+                               keys.public_key);
     addresses.ipv6 = name.octets;
     addresses.ipv4 = ipv4;
   }
@@ -330,19 +348,22 @@ class Guest : public Station {
     for (Datagram& datagram : datagrams) {
       if (datagram.bytes.size() < 16 || datagram.bytes[0] != 4) {
         security::Events events;
-        machine_->handle(datagram.bytes, {datagram.from, datagram.to}, world_.now, world_.unix_nanos(), events);
+        machine_->handle(datagram.bytes, {datagram.from, datagram.to}, world_.now,
+                         world_.unix_nanos(), events);
         carry_out(events);
         continue;
       }
       auto found = receive_.find(base::load_le32(datagram.bytes.data() + 4));
       std::size_t plain = 0;
-      if (found == receive_.end() || security::open_wireguard_record(*found->second, datagram.bytes.data(),
-                                                                     datagram.bytes.size(), plain) != DropReason::none)
+      if (found == receive_.end() ||
+          security::open_wireguard_record(*found->second, datagram.bytes.data(),
+                                          datagram.bytes.size(), plain) != DropReason::none)
         continue;
       report(found->first, plain > 0, false, false);
       if (plain == 0) continue;
       const std::uint8_t* packet = datagram.bytes.data() + 16;
-      const std::size_t size = packet[0] >> 4 == 4 ? base::load_be16(packet + 2) : 40u + base::load_be16(packet + 4);
+      const std::size_t size =
+          packet[0] >> 4 == 4 ? base::load_be16(packet + 2) : 40u + base::load_be16(packet + 4);
       delivered.emplace_back(packet, packet + std::min(size, plain));
     }
   }
@@ -410,7 +431,8 @@ class Star {
  public:
   explicit Star(std::uint64_t seed, std::size_t count = 2) : world(seed), authority(seed + 1000) {
     node = std::make_unique<Machine>(
-        world, 1, true, std::vector<Joined>{join(authority, membership::Role::kNode, "node", {100, 64, 0, 1})});
+        world, 1, true,
+        std::vector<Joined>{join(authority, membership::Role::kNode, "node", {100, 64, 0, 1})});
     for (std::size_t i = 0; i < count; ++i) {
       const auto number = static_cast<std::uint8_t>(10 + i);
       hosts.push_back(std::make_unique<Machine>(
@@ -433,7 +455,8 @@ class Star {
     return world.run_until(
         [&] {
           return std::all_of(hosts.begin(), hosts.end(), [&](auto& host) {
-            return (*host)->attached(0) && (*node)->tables().layers[0].names.find(host->in().name) != nullptr &&
+            return (*host)->attached(0) &&
+                   (*node)->tables().layers[0].names.find(host->in().name) != nullptr &&
                    node_has_keys(host->in().name);
           });
         },

@@ -16,12 +16,14 @@ struct Block {
   base::Bytes bytes;
 };
 
-inline constexpr std::string_view kRootKey = "ROOT KEY";            // Ed25519 seed
-inline constexpr std::string_view kOperatorKey = "OPERATOR KEY";    // Ed25519 seed
-inline constexpr std::string_view kIdentityKey = "IDENTITY KEY";    // Ed25519 seed, X25519 private key
-inline constexpr std::string_view kRootPublic = "ROOT";             // Ed25519 public key
-inline constexpr std::string_view kIdentityPublic = "IDENTITY";     // Ed25519 public key, X25519 public key
-inline constexpr std::string_view kOperatorPublic = "OPERATOR";     // Ed25519 public key
+inline constexpr std::string_view kRootKey = "ROOT KEY";          // Ed25519 seed
+inline constexpr std::string_view kOperatorKey = "OPERATOR KEY";  // Ed25519 seed
+inline constexpr std::string_view kIdentityKey =
+    "IDENTITY KEY";                                      // Ed25519 seed, X25519 private key
+inline constexpr std::string_view kRootPublic = "ROOT";  // Ed25519 public key
+inline constexpr std::string_view kIdentityPublic =
+    "IDENTITY";  // Ed25519 public key, X25519 public key
+inline constexpr std::string_view kOperatorPublic = "OPERATOR";  // Ed25519 public key
 inline constexpr std::string_view kCertificate = "CERTIFICATE";
 inline constexpr std::string_view kDelegation = "DELEGATION";
 inline constexpr std::string_view kRegistration = "REGISTRATION";

@@ -27,8 +27,8 @@ TEST(Armor, LooksAsDocumented) {
 
 TEST(Armor, BlocksComeBackInOrder) {
   for (std::size_t n : {0u, 1u, 2u, 3u, 47u, 48u, 49u, 500u}) {
-    const std::string text =
-        "a comment\n" + armor(kDelegation, numbers(n)) + "\nanother\n" + armor(kCertificate, numbers(5));
+    const std::string text = "a comment\n" + armor(kDelegation, numbers(n)) + "\nanother\n" +
+                             armor(kCertificate, numbers(5));
     auto blocks = parse_armor(text, "file");
     ASSERT_TRUE(blocks) << n;
     ASSERT_EQ(blocks->size(), 2u);
@@ -67,12 +67,14 @@ TEST(Armor, WhatIsNoBlockIsComment) {
 TEST(Armor, ErrorsNameTheLine) {
   expect_error("one\n-----BEGIN ENTRESOL ROOT-----\nAQ==\n-----END ENTRESOL CERTIFICATE-----\n",
                "file:4: END does not match BEGIN ROOT");
-  expect_error("-----BEGIN ENTRESOL ROOT-----\nA*==\n-----END ENTRESOL ROOT-----\n", "file:3: not base64");
+  expect_error("-----BEGIN ENTRESOL ROOT-----\nA*==\n-----END ENTRESOL ROOT-----\n",
+               "file:3: not base64");
   expect_error("-----BEGIN ENTRESOL ROOT-----\nAQ==\n", "file:2: no END line for ROOT");
   // A block that was never closed does not swallow the next one.
-  expect_error("-----BEGIN ENTRESOL ROOT-----\nAQ==\n-----BEGIN ENTRESOL ROOT-----\nAQ==\n"
-               "-----END ENTRESOL ROOT-----\n",
-               "file:5: not base64");
+  expect_error(
+      "-----BEGIN ENTRESOL ROOT-----\nAQ==\n-----BEGIN ENTRESOL ROOT-----\nAQ==\n"
+      "-----END ENTRESOL ROOT-----\n",
+      "file:5: not base64");
 }
 
 }  // namespace

@@ -61,7 +61,8 @@ base::Result<wire::Name> Membership::insert(Member member) {
     bool ours = own_.ipv4 == member.ipv4;
     if (ours || (taken != by_ipv4_.end() && taken->second != member.name))
       return base::fail(code::kNameTaken, "IPv4 address of '" + member.label + "' belongs to '" +
-                                              (ours ? own_.label : find(taken->second)->label) + "'");
+                                              (ours ? own_.label : find(taken->second)->label) +
+                                              "'");
   }
   wire::Name name = member.name;
   if (auto known = members_.find(name); known != members_.end()) {

@@ -22,7 +22,7 @@ struct Member {
   Role role = Role::kHost;
   bool guest = false;
   std::vector<std::string> tags;
-  Key native_key{};        // X25519; a guest's is its node's
+  Key native_key{};             // X25519; a guest's is its node's
   base::UnixSeconds until = 0;  // what is known of it ends then
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;

@@ -32,7 +32,9 @@ struct Party {
   bool own = false;
 };
 
-base::Endpoint at(const wire::Name& name) { return {name.octets, 0}; }
+base::Endpoint at(const wire::Name& name) {
+  return {name.octets, 0};
+}
 
 template <typename T>
 std::string code_of(const base::Result<T>& result) {
@@ -179,10 +181,12 @@ TEST_F(MembershipTest, TheHighestSequenceWins) {
   Identity changed = other.identity;
   changed.native_public = authority.random.bytes<32>();
   ASSERT_TRUE(host.membership.learn(other.certificate, authority.registration(changed, 5), kNow));
-  ASSERT_TRUE(host.membership.learn(other.certificate, authority.registration(other.identity, 4), kNow));
+  ASSERT_TRUE(
+      host.membership.learn(other.certificate, authority.registration(other.identity, 4), kNow));
   EXPECT_EQ(host.membership.find(other.name)->native_key, changed.native_public);
   EXPECT_EQ(host.membership.find(other.name)->sequence, 5u);
-  ASSERT_TRUE(host.membership.learn(other.certificate, authority.registration(other.identity, 6), kNow));
+  ASSERT_TRUE(
+      host.membership.learn(other.certificate, authority.registration(other.identity, 6), kNow));
   EXPECT_EQ(host.membership.find(other.name)->native_key, other.identity.native_public);
 }
 
@@ -190,8 +194,8 @@ TEST_F(MembershipTest, TheHighestSequenceWins) {
 
 TEST_F(MembershipTest, ALinkIsWithWhomTheCertificateNames) {
   wire::Name name;
-  EXPECT_EQ(node.membership.link_verifier()->admit(host.identity.native_public, host.credentials(), {},
-                                                   kNow, name),
+  EXPECT_EQ(node.membership.link_verifier()->admit(host.identity.native_public, host.credentials(),
+                                                   {}, kNow, name),
             DropReason::none);
   EXPECT_EQ(name, host.name);
   ASSERT_NE(node.membership.find(host.name), nullptr);
@@ -204,23 +208,26 @@ TEST_F(MembershipTest, ALinkNeedsTheKeyThatTheRegistrationBinds) {
                    base::UnixSeconds now = kNow) {
     return node.membership.link_verifier()->admit(key, shown, {}, now, name);
   };
-  EXPECT_EQ(admit(other.identity.native_public, host.credentials()), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(other.identity.native_public, host.credentials()),
+            DropReason::handshake_certificate);
   security::Credentials mixed = host.credentials();
   mixed.registration = other.registration;
   EXPECT_EQ(admit(other.identity.native_public, mixed), DropReason::handshake_certificate);
   EXPECT_EQ(admit(host.identity.native_public, {}), DropReason::handshake_certificate);
   EXPECT_EQ(admit(host.identity.native_public, host.credentials(), kNow + kDay),
             DropReason::handshake_certificate);
-  EXPECT_EQ(admit(node.identity.native_public, node.credentials()), DropReason::handshake_certificate)
+  EXPECT_EQ(admit(node.identity.native_public, node.credentials()),
+            DropReason::handshake_certificate)
       << "somebody shows this member's own name";
   EXPECT_EQ(node.membership.find(host.name), nullptr);
 }
 
 TEST_F(MembershipTest, AnOldRegistrationIsNoLongerAdmitted) {
-  ASSERT_TRUE(node.membership.learn(host.certificate, authority.registration(host.identity, 2), kNow));
+  ASSERT_TRUE(
+      node.membership.learn(host.certificate, authority.registration(host.identity, 2), kNow));
   wire::Name name;
-  EXPECT_EQ(node.membership.link_verifier()->admit(host.identity.native_public, host.credentials(), {},
-                                                   kNow, name),
+  EXPECT_EQ(node.membership.link_verifier()->admit(host.identity.native_public, host.credentials(),
+                                                   {}, kNow, name),
             DropReason::handshake_certificate);
 }
 
@@ -272,7 +279,8 @@ TEST_F(GuestTest, NobodyElseDoes) {
   const base::Bytes for_the_host = authority.grant(key, "phone", {}, {other.name});
   EXPECT_EQ(admit(other, for_the_host, guest), DropReason::handshake_certificate)
       << "a host, even if its grant names it";
-  EXPECT_EQ(admit(node, granted, other.name), DropReason::handshake_certificate) << "for another name";
+  EXPECT_EQ(admit(node, granted, other.name), DropReason::handshake_certificate)
+      << "for another name";
   EXPECT_EQ(admit(node, {}, guest), DropReason::handshake_certificate) << "without a grant";
   EXPECT_EQ(host.membership.find(guest), nullptr);
 }
@@ -299,7 +307,8 @@ TEST_F(GuestTest, AForgedGrantIsRefused) {
   EXPECT_EQ(admit(node, sign(grant, somebody).octets(), guest), DropReason::handshake_certificate);
   grant.issuer = authority.root.public_key;
   grant.layer[0] ^= 1;
-  EXPECT_EQ(admit(node, sign(grant, authority.root).octets(), guest), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(node, sign(grant, authority.root).octets(), guest),
+            DropReason::handshake_certificate);
 }
 
 TEST_F(GuestTest, AGrantCannotTakeAMembersAddress) {

@@ -280,6 +280,8 @@ base::Result<Signed<Delegation>> parse_delegation(ByteView bytes) {
 base::Result<Signed<Registration>> parse_registration(ByteView bytes) {
   return parse_object<Registration>(bytes);
 }
-base::Result<Signed<Grant>> parse_grant(ByteView bytes) { return parse_object<Grant>(bytes); }
+base::Result<Signed<Grant>> parse_grant(ByteView bytes) {
+  return parse_object<Grant>(bytes);
+}
 
 }  // namespace entresol::layer::membership

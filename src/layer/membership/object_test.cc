@@ -24,7 +24,9 @@ base::Bytes hash(std::initializer_list<base::ByteView> parts) {
   SHA256(all.data(), all.size(), out.data());
   return out;
 }
-base::ByteView text(const char* s) { return {reinterpret_cast<const std::uint8_t*>(s), std::strlen(s)}; }
+base::ByteView text(const char* s) {
+  return {reinterpret_cast<const std::uint8_t*>(s), std::strlen(s)};
+}
 
 TEST(Names, AreHashesOfWhatLasts) {
   Key root;
@@ -117,8 +119,9 @@ TEST(Object, OctetsOfACertificateAreAsDocumented) {
   // The signature covers a context and everything before it.
   base::Bytes message(text("entresol object").begin(), text("entresol object").end());
   message.insert(message.end(), octets.begin(), octets.end() - 64);
-  EXPECT_TRUE(crypto::ed25519_verify(authority.root.public_key, message,
-                                     std::span<const std::uint8_t, 64>(octets.data() + 4 + length, 64)));
+  EXPECT_TRUE(
+      crypto::ed25519_verify(authority.root.public_key, message,
+                             std::span<const std::uint8_t, 64>(octets.data() + 4 + length, 64)));
 }
 
 TEST(Object, DelegationComesBack) {
@@ -178,7 +181,9 @@ void expect_every_change_refused(Parse parse, base::Bytes octets, const Key& key
     octets[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
   }
   for (std::size_t n = 0; n < octets.size(); ++n)
-    EXPECT_FALSE(parse(base::Bytes(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(n)))) << n;
+    EXPECT_FALSE(
+        parse(base::Bytes(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(n))))
+        << n;
   octets.push_back(0);
   EXPECT_FALSE(parse(octets));
 }
@@ -186,11 +191,14 @@ void expect_every_change_refused(Parse parse, base::Bytes octets, const Key& key
 TEST(Object, EverySingleBitAndEveryOtherLengthIsRefused) {
   Authority authority(6);
   const Key key = authority.root.public_key;
-  expect_every_change_refused(parse_certificate, sign(some_certificate(authority), authority.root).octets(), key);
-  expect_every_change_refused(parse_delegation, sign(some_delegation(authority), authority.root).octets(), key);
-  expect_every_change_refused(parse_registration, sign(some_registration(authority), authority.root).octets(),
+  expect_every_change_refused(parse_certificate,
+                              sign(some_certificate(authority), authority.root).octets(), key);
+  expect_every_change_refused(parse_delegation,
+                              sign(some_delegation(authority), authority.root).octets(), key);
+  expect_every_change_refused(parse_registration,
+                              sign(some_registration(authority), authority.root).octets(), key);
+  expect_every_change_refused(parse_grant, sign(some_grant(authority), authority.root).octets(),
                               key);
-  expect_every_change_refused(parse_grant, sign(some_grant(authority), authority.root).octets(), key);
 }
 
 TEST(Object, AnotherKindIsRefusedAlthoughItIsSigned) {

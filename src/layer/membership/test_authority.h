@@ -71,7 +71,8 @@ class Authority {
   }
   base::Bytes grant(const Key& wireguard_key, std::string label, Ipv4 ipv4,
                     std::vector<wire::Name> nodes) const {
-    return sign(describe_grant(wireguard_key, std::move(label), ipv4, std::move(nodes)), root).octets();
+    return sign(describe_grant(wireguard_key, std::move(label), ipv4, std::move(nodes)), root)
+        .octets();
   }
 
   security::SeededRandom random;

@@ -35,7 +35,8 @@ base::Result<base::ByteView> Trust::resolve_issuer(base::ByteView chain, base::U
   if (delegation->body.layer != layer_)
     return base::fail(code::kWrongLayer, "operator's delegation belongs to another layer");
   if (!delegation->signed_by(root_))
-    return base::fail(code::kCertificateUntrusted, "operator's delegation is not signed by the root");
+    return base::fail(code::kCertificateUntrusted,
+                      "operator's delegation is not signed by the root");
   if (!delegation->body.validity.holds(now))
     return base::fail(code::kCertificateExpired, "operator's delegation is not valid at this time");
   issuer = delegation->body.operator_key;

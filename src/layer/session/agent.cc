@@ -237,7 +237,8 @@ base::MutableBytes Agent::wrap(const inner::IpPacket& ip, const wire::Name& loca
   wire::Header header;
   header.ttl = ip.ttl;
   header.traffic_class = ip.traffic_class;
-  header.next_protocol = ip.version == 4 ? wire::next_protocol::kInnerIpv4 : wire::next_protocol::kInnerIpv6;
+  header.next_protocol =
+      ip.version == 4 ? wire::next_protocol::kInnerIpv4 : wire::next_protocol::kInnerIpv6;
   header.layer = wire_layer_;
   header.service = wire::service::kIpDelivery;
   header.flow_id = flow->id;
@@ -267,8 +268,7 @@ DropReason Agent::inbound(const wire::HeaderView& view, base::TimePoint now,
   ReceiveSession* keys = sealed.id().lane() == 0 ? sessions_.find(sealed.id().index()) : nullptr;
   if (keys == nullptr) {
     const base::Bytes reset = sessions_.reset_for(view.payload(), now);
-    if (!reset.empty())
-      handshakes_.push_back({view.destination(), view.source(), reset});
+    if (!reset.empty()) handshakes_.push_back({view.destination(), view.source(), reset});
     return DropReason::session_unknown;
   }
   Session& session = *keys->session;

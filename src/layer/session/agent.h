@@ -40,7 +40,7 @@ struct EchoResult {
   std::uint16_t identifier = 0;
   std::uint16_t sequence = 0;
   wire::Name from;
-  bool reply = false;                 // else an error: `error` says which
+  bool reply = false;  // else an error: `error` says which
   wire::ControlType error = wire::ControlType::echo_reply;
   std::string text;
 };
@@ -83,7 +83,8 @@ class Agent {
   void send_echo(const wire::Name& local, const wire::Name& far, std::uint8_t ttl,
                  std::uint16_t identifier, std::uint16_t sequence);
 
-  void after_batch(base::TimePoint now, std::int64_t unix_nanos);  // reports, timers' work; once a batch
+  void after_batch(base::TimePoint now,
+                   std::int64_t unix_nanos);  // reports, timers' work; once a batch
   void on_timer(base::TimePoint now, std::int64_t unix_nanos);
   base::TimePoint next_timer() const;
   void rekey_all(base::TimePoint now, std::int64_t unix_nanos);
@@ -99,7 +100,9 @@ class Agent {
     packets_.pop_back();
     return last;
   }
-  bool full() const { return packets_.size() + kMostSegments > kMaxPackets || arena_used_ > kArenaFull; }
+  bool full() const {
+    return packets_.size() + kMostSegments > kMaxPackets || arena_used_ > kArenaFull;
+  }
   std::vector<Reply>& replies() { return replies_; }
   std::vector<EchoResult>& echoes() { return echoes_; }
   Sessions& sessions() { return sessions_; }

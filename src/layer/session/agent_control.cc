@@ -260,7 +260,8 @@ void Agent::icmp_for(const Flow& flow, const wire::ControlView& message,
     if (ipv4 == membership::Ipv4{} && far != nullptr) ipv4 = far->ipv4;
     from = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ipv4[0], ipv4[1], ipv4[2], ipv4[3]};
   }
-  answer(icmp_kind(message.type()), mtu, base::ByteView(flow.saved.data(), flow.saved_size), flow.key.local, from);
+  answer(icmp_kind(message.type()), mtu, base::ByteView(flow.saved.data(), flow.saved_size),
+         flow.key.local, from);
 }
 
 void Agent::answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView packet,
@@ -293,7 +294,9 @@ void Agent::on_timer(base::TimePoint now, std::int64_t unix_nanos) {
   after_batch(now, unix_nanos);
 }
 
-base::TimePoint Agent::next_timer() const { return std::min(sessions_.next_timer(), next_expiry_); }
+base::TimePoint Agent::next_timer() const {
+  return std::min(sessions_.next_timer(), next_expiry_);
+}
 
 void Agent::rekey_all(base::TimePoint now, std::int64_t unix_nanos) {
   sessions_.rekey_all(now, unix_nanos, handshakes_);

@@ -35,9 +35,9 @@ inline constexpr std::size_t kSavedHeaders = 128;
 struct Flow {
   FlowKey key;
   bool opened_here = false;
-  bool confirmed = false;        // a packet of the far end has agreed with opened_here
-  bool tracked = true;           // false: no state of who opened it (ICMP errors and the like)
-  std::uint32_t id = 0;          // flow id of what this end sends
+  bool confirmed = false;  // a packet of the far end has agreed with opened_here
+  bool tracked = true;     // false: no state of who opened it (ICMP errors and the like)
+  std::uint32_t id = 0;    // flow id of what this end sends
   base::TimePoint last_used{};
   std::uint64_t session_keys = 0;  // keys that `header` and `canonical` were made for
   std::array<std::uint8_t, wire::kHeaderSize + wire::kSessionHeaderSize> header{};

@@ -7,7 +7,9 @@
 namespace entresol::layer::session {
 namespace {
 
-base::Endpoint location(const wire::Name& name) { return {name.octets, 0}; }
+base::Endpoint location(const wire::Name& name) {
+  return {name.octets, 0};
+}
 
 security::Path path_between(const wire::Name& local, const wire::Name& far) {
   return {location(far), location(local)};
@@ -167,8 +169,7 @@ void Sessions::carry_out(security::Events& events, std::vector<HandshakeOut>& ou
       if (slot >= receive_.size()) receive_.resize(std::size_t{slot} + slot / 2 + 1);
       receive_[slot].index = keys.local_index;
       receive_[slot].session = session;
-      receive_[slot].lane =
-          security::receive_lane(keys.protocol, keys.suite, keys.receive, 0);
+      receive_[slot].lane = security::receive_lane(keys.protocol, keys.suite, keys.receive, 0);
       keys_[{keys_ready->peer, keys.local_index}] = keys;
     } else if (auto* with = std::get_if<security::SendWith>(&event)) {
       Session* session = find_peer(with->peer);

@@ -56,7 +56,8 @@ struct HandshakeOut {
 };
 
 // Every key that a handshake gives, for the operator's key log; off by default.
-using KeyLog = std::function<void(security::Purpose, const security::Keys&, const membership::LayerId&)>;
+using KeyLog =
+    std::function<void(security::Purpose, const security::Keys&, const membership::LayerId&)>;
 
 class Sessions {
  public:
@@ -79,7 +80,7 @@ class Sessions {
 
   ReceiveSession* find(std::uint32_t index) {
     const std::uint32_t slot = security::index_slot(index);
-    if (slot >= receive_.size() || receive_[slot].index != index) return nullptr;
+    if (slot >= receive_.size() || receive_[slot].index != index || index == 0) return nullptr;
     return &receive_[slot];
   }
   void touch(Session& session) {
@@ -120,7 +121,8 @@ class Sessions {
   security::Associations machine_;
   std::map<std::pair<wire::Name, wire::Name>, std::unique_ptr<Session>> sessions_;
   std::map<security::PeerId, Session*> by_peer_;
-  std::map<std::pair<security::PeerId, std::uint32_t>, security::Keys> keys_;  // that may be sent with
+  std::map<std::pair<security::PeerId, std::uint32_t>, security::Keys>
+      keys_;  // that may be sent with
   std::vector<ReceiveSession> receive_;
   std::vector<Session*> touched_, ready_, failed_, keepalives_;
   KeyLog key_log_;

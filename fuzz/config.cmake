@@ -1,0 +1,1 @@
+entresol_fuzzer(config SOURCE config_fuzz.cc DEPS entresol_config)

@@ -1,0 +1,18 @@
+// Configuration files: whatever a person or a broken disk has put there gives a value or one error with its place.
+// fuzzes: config/config.h
+// fuzzes: config/yaml.h
+#include "config/config.h"
+
+#include <cstdlib>
+#include <string_view>
+
+#include "config/yaml.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto host = entresol::config::parse_host(text, "f.yaml");
+  if (!host && !host.error().message.starts_with("f.yaml")) std::abort();
+  const auto node = entresol::config::parse_node(text, "f.yaml");
+  if (!node && !node.error().message.starts_with("f.yaml")) std::abort();
+  return 0;
+}
