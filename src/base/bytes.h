@@ -53,9 +53,14 @@ inline void store_be64(std::uint8_t* p, std::uint64_t v) {
   v = __builtin_bswap64(v);
   std::memcpy(p, &v, sizeof v);
 }
-inline void store_le32(std::uint8_t* p, std::uint32_t v) { std::memcpy(p, &v, sizeof v); }
-inline void store_le64(std::uint8_t* p, std::uint64_t v) { std::memcpy(p, &v, sizeof v); }
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "big-endian machines need their own loads");
+inline void store_le32(std::uint8_t* p, std::uint32_t v) {
+  std::memcpy(p, &v, sizeof v);
+}
+inline void store_le64(std::uint8_t* p, std::uint64_t v) {
+  std::memcpy(p, &v, sizeof v);
+}
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "big-endian machines need their own loads");
 
 class ByteReader {
  public:
@@ -98,9 +103,15 @@ class ByteWriter {
  public:
   explicit ByteWriter(Bytes& out) : out_(out) {}
   void u8(std::uint8_t v) { out_.push_back(v); }
-  void u16(std::uint16_t v) { grow(2, [&](std::uint8_t* p) { store_be16(p, v); }); }
-  void u32(std::uint32_t v) { grow(4, [&](std::uint8_t* p) { store_be32(p, v); }); }
-  void u64(std::uint64_t v) { grow(8, [&](std::uint8_t* p) { store_be64(p, v); }); }
+  void u16(std::uint16_t v) {
+    grow(2, [&](std::uint8_t* p) { store_be16(p, v); });
+  }
+  void u32(std::uint32_t v) {
+    grow(4, [&](std::uint8_t* p) { store_be32(p, v); });
+  }
+  void u64(std::uint64_t v) {
+    grow(8, [&](std::uint8_t* p) { store_be64(p, v); });
+  }
   void bytes(ByteView v) { out_.insert(out_.end(), v.begin(), v.end()); }
 
  private:

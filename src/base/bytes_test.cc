@@ -25,9 +25,13 @@ TEST(ByteReader, DoneOnlyWhenAllIsRead) {
 
 // RFC 4648 section 10.
 TEST(Base64, PublishedVectors) {
-  const std::pair<std::string_view, std::string_view> vectors[] = {
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string_view, std::string_view> vectors[] = {{"", ""},
+                                                                   {"f", "Zg=="},
+                                                                   {"fo", "Zm8="},
+                                                                   {"foo", "Zm9v"},
+                                                                   {"foob", "Zm9vYg=="},
+                                                                   {"fooba", "Zm9vYmE="},
+                                                                   {"foobar", "Zm9vYmFy"}};
   for (auto [plain, encoded] : vectors) {
     ByteView bytes(reinterpret_cast<const std::uint8_t*>(plain.data()), plain.size());
     EXPECT_EQ(to_base64(bytes), encoded);

@@ -23,39 +23,51 @@ base::Result<Json> call(const std::string& control, const Json& request,
   return answer;
 }
 
-std::string text_of(const Json& object, const char* key) { return object.value(key, std::string()); }
-double number_of(const Json& object, const char* key) { return object.value(key, 0.0); }
+std::string text_of(const Json& object, const char* key) {
+  return object.value(key, std::string());
+}
+double number_of(const Json& object, const char* key) {
+  return object.value(key, 0.0);
+}
 
 void print_links(const Json& status) {
-  std::printf("\n%-12s %-6s %-9s %-5s %-24s %9s %9s %6s\n", "LINK", "KIND", "PROTOCOL", "STATE", "ENDPOINT", "IN", "OUT", "KEYS");
+  std::printf("\n%-12s %-6s %-9s %-5s %-24s %9s %9s %6s\n", "LINK", "KIND", "PROTOCOL", "STATE",
+              "ENDPOINT", "IN", "OUT", "KEYS");
   for (const auto& link : status["links"]) {
     const bool up = link.value("up", false);
     const std::string state = up ? green("up   ") : red("down ");
-    std::printf("%-12s %-6s %-9s %s %-24s %9s %9s %6s\n", text_of(link, "name").c_str(), text_of(link, "kind").c_str(),
-                text_of(link, "protocol").c_str(), state.c_str(), text_of(link, "endpoint").c_str(),
-                human_count(number_of(link, "packets_in")).c_str(), human_count(number_of(link, "packets_out")).c_str(),
-                link.contains("keys_age_s") ? human_duration(number_of(link, "keys_age_s")).c_str() : "-");
+    std::printf(
+        "%-12s %-6s %-9s %s %-24s %9s %9s %6s\n", text_of(link, "name").c_str(),
+        text_of(link, "kind").c_str(), text_of(link, "protocol").c_str(), state.c_str(),
+        text_of(link, "endpoint").c_str(), human_count(number_of(link, "packets_in")).c_str(),
+        human_count(number_of(link, "packets_out")).c_str(),
+        link.contains("keys_age_s") ? human_duration(number_of(link, "keys_age_s")).c_str() : "-");
   }
 }
 
 void print_layer(const Json& layer) {
   std::printf("\n%s %s  %s  %s %s\n", bold("layer").c_str(), text_of(layer, "label").c_str(),
-              text_of(layer, "name").c_str(), text_of(layer, "address").c_str(), text_of(layer, "ipv4").c_str());
+              text_of(layer, "name").c_str(), text_of(layer, "address").c_str(),
+              text_of(layer, "ipv4").c_str());
   for (const auto& session : layer["sessions"])
     std::printf("  session %s - %s  %s  %s out, %s in  (%s)\n", text_of(session, "local").c_str(),
-                text_of(session, "far").c_str(), session.value("up", false) ? green("up").c_str() : "set up on demand",
-                human_count(number_of(session, "packets_out")).c_str(), human_count(number_of(session, "packets_in")).c_str(),
+                text_of(session, "far").c_str(),
+                session.value("up", false) ? green("up").c_str() : "set up on demand",
+                human_count(number_of(session, "packets_out")).c_str(),
+                human_count(number_of(session, "packets_in")).c_str(),
                 text_of(session, "sealed").c_str());
 }
 
 void print_status(const Json& status) {
-  std::printf("%s, up %s, UDP port %.0f, segmentation offload %s\n", text_of(status, "role").c_str(),
+  std::printf("%s, up %s, UDP port %.0f, segmentation offload %s\n",
+              text_of(status, "role").c_str(),
               human_duration(number_of(status, "uptime_s")).c_str(), number_of(status, "port"),
               status.value("gso", false) ? "on" : "off");
   for (const auto& layer : status["layers"]) print_layer(layer);
   print_links(status);
   const Json& decisions = status["decisions"];
-  std::printf("\ndecisions: %s from the cache, %s by services\n", human_count(number_of(decisions, "hits")).c_str(),
+  std::printf("\ndecisions: %s from the cache, %s by services\n",
+              human_count(number_of(decisions, "hits")).c_str(),
               human_count(number_of(decisions, "misses")).c_str());
   if (status["drops"].empty()) return;
   std::printf("drops:\n");
@@ -107,27 +119,31 @@ int status(const Global& global, const std::string& control, bool prometheus) {
   return degraded(*answer) ? runtime::kExitDegraded : runtime::kExitOk;
 }
 
-int ping(const Global& global, const std::string& control, const std::string& name, const std::string& layer, int count) {
-  auto answer = call(control, {{"command", "ping"}, {"name", name}, {"layer", layer}, {"count", count}},
-                     std::chrono::seconds(count + 10));
+int ping(const Global& global, const std::string& control, const std::string& name,
+         const std::string& layer, int count) {
+  auto answer =
+      call(control, {{"command", "ping"}, {"name", name}, {"layer", layer}, {"count", count}},
+           std::chrono::seconds(count + 10));
   if (!answer) return report(global, answer.error());
   const double received = number_of(*answer, "received"), sent = number_of(*answer, "sent");
   if (global.json) {
     print(*answer);
   } else {
-    std::printf("%s %s in layer %s\n", bold(text_of(*answer, "target")).c_str(), text_of(*answer, "address").c_str(),
-                text_of(*answer, "layer").c_str());
+    std::printf("%s %s in layer %s\n", bold(text_of(*answer, "target")).c_str(),
+                text_of(*answer, "address").c_str(), text_of(*answer, "layer").c_str());
     for (const auto& hop : (*answer)["path"]) {
       std::printf("  %-12s %s", text_of(hop, "name").c_str(), text_of(hop, "address").c_str());
       if (hop.contains("ms")) std::printf("  %.3f ms", number_of(hop, "ms"));
       std::printf("\n");
     }
     std::printf("%.0f of %.0f echoes came back\n", received, sent);
-    if (answer->contains("refused")) std::printf("the last answer: %s\n", text_of(*answer, "refused").c_str());
+    if (answer->contains("refused"))
+      std::printf("the last answer: %s\n", text_of(*answer, "refused").c_str());
   }
   if (received == sent) return runtime::kExitOk;
   if (received > 0) return runtime::kExitDegraded;
-  return text_of(*answer, "refused").starts_with("refused") ? runtime::kExitDenied : runtime::kExitUnreachable;
+  return text_of(*answer, "refused").starts_with("refused") ? runtime::kExitDenied
+                                                            : runtime::kExitUnreachable;
 }
 
 int protocols(const Global& global, const std::string& control) {
@@ -140,7 +156,8 @@ int protocols(const Global& global, const std::string& control) {
   for (const auto& link : (*answer)["links"]) {
     std::printf("%s  %s\n", bold(text_of(link, "link")).c_str(), text_of(link, "protocol").c_str());
     for (const auto& interface : link["interfaces"])
-      std::printf("  %-5s %-3s %s\n", text_of(interface, "code").c_str(), interface.value("supported", false) ? "yes" : "-",
+      std::printf("  %-5s %-3s %s\n", text_of(interface, "code").c_str(),
+                  interface.value("supported", false) ? "yes" : "-",
                   text_of(interface, "value").c_str());
   }
   return runtime::kExitOk;

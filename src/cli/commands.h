@@ -39,7 +39,8 @@ int up(const Global& global, const std::string& file, const std::string& program
 // client.cc
 int down(const Global& global, const std::string& control);
 int status(const Global& global, const std::string& control, bool prometheus);
-int ping(const Global& global, const std::string& control, const std::string& name, const std::string& layer, int count);
+int ping(const Global& global, const std::string& control, const std::string& name,
+         const std::string& layer, int count);
 int protocols(const Global& global, const std::string& control);
 int rekey(const Global& global, const std::string& control);
 // The control socket that a configuration file names.

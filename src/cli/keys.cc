@@ -19,7 +19,8 @@ struct KeyFiles {
   std::string shown;  // for people
 };
 
-KeyFiles make_signing(base::RandomSource& random, std::string_view secret_label, std::string_view label) {
+KeyFiles make_signing(base::RandomSource& random, std::string_view secret_label,
+                      std::string_view label) {
   const auto seed = random.bytes<32>();
   const auto key = crypto::ed25519_keypair(seed);
   return {membership::armor(secret_label, seed), membership::armor(label, key.public_key),
@@ -33,8 +34,8 @@ KeyFiles make_identity(base::RandomSource& random) {
   const auto native = crypto::x25519_keypair(view.last<32>());
   base::Bytes open(identity.public_key.begin(), identity.public_key.end());
   open.insert(open.end(), native.public_key.begin(), native.public_key.end());
-  return {membership::armor(membership::kIdentityKey, bytes), membership::armor(membership::kIdentityPublic, open),
-          base::to_base64(native.public_key)};
+  return {membership::armor(membership::kIdentityKey, bytes),
+          membership::armor(membership::kIdentityPublic, open), base::to_base64(native.public_key)};
 }
 
 }  // namespace

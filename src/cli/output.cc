@@ -18,18 +18,26 @@ std::string paint(std::string_view code, std::string_view text) {
 
 }  // namespace
 
-std::string bold(std::string_view text) { return paint("1", text); }
-std::string green(std::string_view text) { return paint("32", text); }
-std::string red(std::string_view text) { return paint("31", text); }
-std::string dim(std::string_view text) { return paint("2", text); }
+std::string bold(std::string_view text) {
+  return paint("1", text);
+}
+std::string green(std::string_view text) {
+  return paint("32", text);
+}
+std::string red(std::string_view text) {
+  return paint("31", text);
+}
+std::string dim(std::string_view text) {
+  return paint("2", text);
+}
 
 int report(const Global& global, const base::Error& error) {
   if (global.json) {
     print(Json{{"error", {{"code", error.code}, {"message", error.message}}}});
   } else {
     std::fflush(stdout);
-    std::fprintf(stderr, "entresol: %s: %s\n  `entresol explain %s` says more\n", error.code.c_str(),
-                 error.message.c_str(), error.code.c_str());
+    std::fprintf(stderr, "entresol: %s: %s\n  `entresol explain %s` says more\n",
+                 error.code.c_str(), error.message.c_str(), error.code.c_str());
   }
   if (error.code == base::code::kUsage) return runtime::kExitUsage;
   if (error.code == base::code::kDenied) return runtime::kExitDenied;
@@ -40,11 +48,13 @@ int report(const Global& global, const base::Error& error) {
 
 void next(const Global& global, std::string_view command, std::string_view why) {
   if (global.json) return;
-  std::printf("%s %.*s  %s\n", dim("next:").c_str(), static_cast<int>(command.size()), command.data(),
-              dim("# " + std::string(why)).c_str());
+  std::printf("%s %.*s  %s\n", dim("next:").c_str(), static_cast<int>(command.size()),
+              command.data(), dim("# " + std::string(why)).c_str());
 }
 
-void print(const Json& value) { std::printf("%s\n", value.dump(2).c_str()); }
+void print(const Json& value) {
+  std::printf("%s\n", value.dump(2).c_str());
+}
 
 std::string human_count(double n) {
   char text[32];

@@ -58,7 +58,8 @@ Finished run_program(const std::vector<std::string>& arguments, std::chrono::mil
   const auto until = Clock::now() + limit;
   bool timed_out = false;
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
     pollfd poll_out{out[0], POLLIN, 0};
     if (left <= 0 || poll(&poll_out, 1, static_cast<int>(left)) == 0) {
       timed_out = true;
@@ -90,7 +91,9 @@ Background::Background(const std::vector<std::string>& arguments, const std::str
   close(out);
 }
 
-Background::~Background() { end(); }
+Background::~Background() {
+  end();
+}
 Background::Background(Background&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
 Background& Background::operator=(Background&& other) noexcept {
   if (this != &other) {

@@ -10,11 +10,13 @@
 namespace entresol::cli {
 
 struct Finished {
-  int code = -1;       // exit code; 128 + signal; 127: could not be started; 124: ran out of time and was killed
+  int code =
+      -1;  // exit code; 128 + signal; 127: could not be started; 124: ran out of time and was killed
   std::string output;  // standard output and error
 };
 
-Finished run_program(const std::vector<std::string>& arguments, std::chrono::milliseconds limit = std::chrono::seconds(20),
+Finished run_program(const std::vector<std::string>& arguments,
+                     std::chrono::milliseconds limit = std::chrono::seconds(20),
                      const std::string& input = "");
 
 // A background process, in a process group of its own; ended with the object.

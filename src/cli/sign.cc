@@ -43,7 +43,8 @@ base::Result<Key> public_key(const std::string& file, std::string_view label, st
     std::copy_n(block.bytes.begin(), 32, key.begin());
     return key;
   }
-  return base::fail(base::code::kKeyMalformed, file + ": has no 'BEGIN ENTRESOL " + std::string(label) + "' block");
+  return base::fail(base::code::kKeyMalformed,
+                    file + ": has no 'BEGIN ENTRESOL " + std::string(label) + "' block");
 }
 
 // The delegation's block, to be written before what an operator signs.
@@ -56,7 +57,8 @@ base::Result<std::string> delegation_text(const SignOptions& options) {
   return base::fail(base::code::kKeyMalformed, options.delegation + ": has no delegation");
 }
 
-base::Result<std::vector<wire::Name>> node_names(const SignOptions& options, const membership::Trust& trust) {
+base::Result<std::vector<wire::Name>> node_names(const SignOptions& options,
+                                                 const membership::Trust& trust) {
   std::vector<wire::Name> out;
   for (const std::string& file : options.nodes) {
     auto chain = runtime::read_certificate(file);
@@ -76,7 +78,8 @@ base::Result<void> check_texts(const SignOptions& options) {
     return base::fail(base::code::kUsage, "--label: give 1 to 63 characters");
   if (options.tags.size() > 32) return base::fail(base::code::kUsage, "--tag: at most 32");
   for (const auto& tag : options.tags)
-    if (tag.empty() || tag.size() > 63) return base::fail(base::code::kUsage, "--tag: give 1 to 63 characters");
+    if (tag.empty() || tag.size() > 63)
+      return base::fail(base::code::kUsage, "--tag: give 1 to 63 characters");
   return {};
 }
 
@@ -104,9 +107,9 @@ int sign_certificate(const Global& global, const SignOptions& options) {
   auto delegation = delegation_text(options);
   auto texts = check_texts(options);
   for (const base::Error* error :
-       {root ? nullptr : &root.error(), key ? nullptr : &key.error(), identity ? nullptr : &identity.error(),
-        ipv4 ? nullptr : &ipv4.error(), delegation ? nullptr : &delegation.error(),
-        texts ? nullptr : &texts.error()})
+       {root ? nullptr : &root.error(), key ? nullptr : &key.error(),
+        identity ? nullptr : &identity.error(), ipv4 ? nullptr : &ipv4.error(),
+        delegation ? nullptr : &delegation.error(), texts ? nullptr : &texts.error()})
     if (error != nullptr) return report(global, *error);
   membership::Certificate body;
   body.layer = membership::layer_id_of(*root);
@@ -118,11 +121,14 @@ int sign_certificate(const Global& global, const SignOptions& options) {
   body.tags = options.tags;
   body.issuer = key->public_key;
   const auto object = membership::sign(body, *key);
-  const std::string text = *delegation + membership::armor(membership::kCertificate, object.octets());
-  const int code = write(global, options, text,
-                         {{"label", body.label}, {"address", wire::to_string(body.name())}, {"days", options.days}});
+  const std::string text =
+      *delegation + membership::armor(membership::kCertificate, object.octets());
+  const int code = write(
+      global, options, text,
+      {{"label", body.label}, {"address", wire::to_string(body.name())}, {"days", options.days}});
   if (code == runtime::kExitOk)
-    next(global, "entresol sign registration --help", "so that others can reach it without a controller");
+    next(global, "entresol sign registration --help",
+         "so that others can reach it without a controller");
   return code;
 }
 
@@ -156,7 +162,9 @@ int sign_registration(const Global& global, const SignOptions& options) {
   if (!certificate) return report(global, certificate.error());
   membership::Membership member(trust, *identity);
   const auto now = io::unix_now();
-  if (auto own = member.set_own(*chain, static_cast<std::uint64_t>(now), now + options.days * kDay, *nodes, now); !own)
+  if (auto own = member.set_own(*chain, static_cast<std::uint64_t>(now), now + options.days * kDay,
+                                *nodes, now);
+      !own)
     return report(global, own.error());
   auto blocks = runtime::read_blocks(options.certificate);
   std::string text;
@@ -194,8 +202,9 @@ int sign_grant(const Global& global, const SignOptions& options) {
   body.nodes = *nodes;
   body.issuer = key->public_key;
   const auto object = membership::sign(body, *key);
-  return write(global, options, *delegation + membership::armor(membership::kGrant, object.octets()),
-               {{"label", body.label}, {"address", wire::to_string(body.name())}, {"days", options.days}});
+  return write(
+      global, options, *delegation + membership::armor(membership::kGrant, object.octets()),
+      {{"label", body.label}, {"address", wire::to_string(body.name())}, {"days", options.days}});
 }
 
 }  // namespace entresol::cli

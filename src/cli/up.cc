@@ -69,15 +69,18 @@ int up(const Global& global, const std::string& file, const std::string& program
   auto config = config::load_host(file);
   if (!config) return report(global, config.error());
   if (io::control_call(config->control, R"({"command":"status"})"))
-    return report(global, {std::string(base::code::kAlreadyRunning), config->control + ": a host runs there already"});
+    return report(global, {std::string(base::code::kAlreadyRunning),
+                           config->control + ": a host runs there already"});
   const std::string log = config->control + ".log";
   const pid_t child = start_detached(program, file, log);
-  if (child < 0) return report(global, {std::string(base::code::kSystemCall), "cannot start a process"});
+  if (child < 0)
+    return report(global, {std::string(base::code::kSystemCall), "cannot start a process"});
   const base::TimePoint until = io::now() + kAttachTime;
   while (io::now() < until) {
     int state = 0;
     if (waitpid(child, &state, WNOHANG) == child) {
-      std::fprintf(stderr, "entresol: the host ended while starting; its log is %s:\n", log.c_str());
+      std::fprintf(stderr, "entresol: the host ended while starting; its log is %s:\n",
+                   log.c_str());
       if (auto text = io::read_text_file(log, 1 << 16)) std::fprintf(stderr, "%s", text->c_str());
       return WIFEXITED(state) ? WEXITSTATUS(state) : runtime::kExitError;
     }
@@ -88,8 +91,10 @@ int up(const Global& global, const std::string& file, const std::string& program
           print(Json{{"up", true}, {"pid", child}, {"control", config->control}});
         } else {
           for (const auto& layer : status["layers"])
-            std::printf("%s is in layer %s as %s %s\n", bold(layer["name"].get<std::string>()).c_str(),
-                        layer["label"].get<std::string>().c_str(), layer["address"].get<std::string>().c_str(),
+            std::printf("%s is in layer %s as %s %s\n",
+                        bold(layer["name"].get<std::string>()).c_str(),
+                        layer["label"].get<std::string>().c_str(),
+                        layer["address"].get<std::string>().c_str(),
                         layer["ipv4"].get<std::string>().c_str());
           next(global, "entresol status -c " + file, "links, sessions, drops");
         }
@@ -98,7 +103,8 @@ int up(const Global& global, const std::string& file, const std::string& program
     }
     std::this_thread::sleep_for(kPollInterval);
   }
-  report(global, {std::string(base::code::kUnreachable), "up, but its node does not answer yet; it goes on trying. Log: " + log});
+  report(global, {std::string(base::code::kUnreachable),
+                  "up, but its node does not answer yet; it goes on trying. Log: " + log});
   return runtime::kExitDegraded;
 }
 

@@ -24,8 +24,8 @@ void read_common(YamlMap& map, Common& out, const std::string& file) {
   out.control = beside(file, map.text("control", "entresol.sock"));
   if (map.has("metrics")) out.metrics = endpoint(map, "metrics", map.text("metrics", ""));
   map.map("log", [&](YamlMap& log) {
-    out.log_level = static_cast<LogLevel>(
-        log.choice("level", {"error", "warning", "info", "debug"}, 2));
+    out.log_level =
+        static_cast<LogLevel>(log.choice("level", {"error", "warning", "info", "debug"}, 2));
     out.log_json = log.choice("format", {"text", "json"}, 0) == 1;
   });
   const std::string key_log = map.text("key_log", "");
@@ -45,7 +45,8 @@ void read_identity(YamlMap& map, LayerIdentity& out, const std::string& file) {
   out.suite = map.choice("suite", {"aes-256-gcm", "chacha20-poly1305"}, 0) == 0
                   ? crypto::AeadSuite::kAes256Gcm
                   : crypto::AeadSuite::kChaCha20Poly1305;
-  for (const std::string& path : map.texts("directory")) out.directory.push_back(beside(file, path));
+  for (const std::string& path : map.texts("directory"))
+    out.directory.push_back(beside(file, path));
 }
 
 void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
@@ -57,7 +58,8 @@ void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
     out.tun_uso = tun.boolean("uso", true);
   });
   if (out.tun.empty()) out.tun = "ent0";
-  if (out.tun.size() > 15) map.fail(code::kConfigBadValue, "tun", "an interface name has at most 15 characters");
+  if (out.tun.size() > 15)
+    map.fail(code::kConfigBadValue, "tun", "an interface name has at most 15 characters");
   const std::string pool = map.text("ipv4_pool", "");
   if (!pool.empty()) {
     auto prefix = io::parse_prefix(pool);
@@ -116,8 +118,8 @@ base::Result<Host> parse_host(std::string_view yaml, const std::string& file) {
   read_common(map, out, file);
   out.port = static_cast<std::uint16_t>(map.number("port", 0, 0, 65535));
   map.each(
-      "layers",
-      [&](YamlMap& layer) { read_host_layer(layer, out.layers.emplace_back(), file); }, true);
+      "layers", [&](YamlMap& layer) { read_host_layer(layer, out.layers.emplace_back(), file); },
+      true);
   map.finish();
   if (context.error) return tl::unexpected(*context.error);
   return out;
@@ -132,8 +134,8 @@ base::Result<Node> parse_node(std::string_view yaml, const std::string& file) {
   read_common(map, out, file);
   out.listen = endpoint(map, "listen", map.text("listen", ":" + std::to_string(kDefaultPort)));
   map.each(
-      "layers",
-      [&](YamlMap& layer) { read_node_layer(layer, out.layers.emplace_back(), file); }, true);
+      "layers", [&](YamlMap& layer) { read_node_layer(layer, out.layers.emplace_back(), file); },
+      true);
   map.finish();
   if (context.error) return tl::unexpected(*context.error);
   return out;

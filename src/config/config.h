@@ -24,7 +24,7 @@ struct Common {
   std::optional<base::Endpoint> metrics;  // address of the Prometheus endpoint
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
-  std::string key_log;                    // file; empty: none
+  std::string key_log;  // file; empty: none
   std::uint16_t underlay_mtu = 1500;
   bool gro = true;
   bool gso = true;
@@ -32,15 +32,17 @@ struct Common {
 
 struct LayerIdentity {
   std::string label;
-  std::string root;         // file with the root's public key
-  std::string identity;     // file with the identity's private keys
-  std::string certificate;  // file with the certificate, and the operator's delegation if there is one
+  std::string root;      // file with the root's public key
+  std::string identity;  // file with the identity's private keys
+  std::string
+      certificate;  // file with the certificate, and the operator's delegation if there is one
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
-  std::vector<std::string> directory;  // files of other members: certificate and registration, or a guest's grant
+  std::vector<std::string>
+      directory;  // files of other members: certificate and registration, or a guest's grant
 };
 
 struct HostLayer : LayerIdentity {
-  std::string tun;               // interface name
+  std::string tun;  // interface name
   bool tun_checksum = true, tun_tso = true, tun_uso = true;
   std::optional<io::Prefix> ipv4_pool;  // routed into the layer
   struct Node {

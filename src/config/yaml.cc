@@ -36,7 +36,8 @@ base::Result<YAML::Node> parse_yaml(std::string_view text, const std::string& fi
   try {
     YAML::Node root = YAML::Load(std::string(text));
     if (!root.IsMap())
-      return base::fail(code::kConfigSyntax, at(root.Mark(), file) + ": expected a mapping of keys");
+      return base::fail(code::kConfigSyntax,
+                        at(root.Mark(), file) + ": expected a mapping of keys");
     return root;
   } catch (const YAML::Exception& error) {
     return base::fail(code::kConfigSyntax, at(error.mark, file) + ": " + error.msg);
@@ -45,14 +46,16 @@ base::Result<YAML::Node> parse_yaml(std::string_view text, const std::string& fi
 
 YamlMap::YamlMap(YamlContext& context, YAML::Node node, std::string path)
     : context_(context), node_(std::move(node)), path_(std::move(path)) {
-  if (!node_.IsMap()) fail_at(node_.Mark(), code::kConfigBadValue, path_ + ": expected a mapping of keys");
+  if (!node_.IsMap())
+    fail_at(node_.Mark(), code::kConfigBadValue, path_ + ": expected a mapping of keys");
 }
 
 std::string YamlMap::name_of(std::string_view key) const {
   return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
 }
 
-void YamlMap::fail_at(const YAML::Mark& mark, std::string_view error_code, const std::string& what) {
+void YamlMap::fail_at(const YAML::Mark& mark, std::string_view error_code,
+                      const std::string& what) {
   if (context_.error) return;
   context_.error = base::Error{std::string(error_code), at(mark, context_.file) + ": " + what};
 }
@@ -68,7 +71,9 @@ YAML::Node YamlMap::find(std::string_view key) {
   return node_[std::string(key)];
 }
 
-bool YamlMap::has(std::string_view key) { return static_cast<bool>(find(key)); }
+bool YamlMap::has(std::string_view key) {
+  return static_cast<bool>(find(key));
+}
 
 std::string YamlMap::required_text(std::string_view key) {
   const YAML::Node value = find(key);
@@ -147,14 +152,16 @@ std::vector<std::string> YamlMap::texts(std::string_view key) {
   return out;
 }
 
-void YamlMap::each(std::string_view key, const std::function<void(YamlMap&)>& element, bool required) {
+void YamlMap::each(std::string_view key, const std::function<void(YamlMap&)>& element,
+                   bool required) {
   const YAML::Node value = find(key);
   if (!value) {
     if (required) fail(code::kConfigMissingKey, key, "this key is required");
     return;
   }
   if (!value.IsSequence() || (required && value.size() == 0)) {
-    fail(code::kConfigBadValue, key, required ? "expected a list of at least one" : "expected a list");
+    fail(code::kConfigBadValue, key,
+         required ? "expected a list of at least one" : "expected a list");
     return;
   }
   for (std::size_t i = 0; i < value.size(); ++i) {
@@ -189,7 +196,8 @@ void YamlMap::finish() {
         });
     std::string hint;
     if (nearest != known_.end()) hint = ": did you mean '" + *nearest + "'?";
-    fail_at(entry.first.Mark(), code::kConfigUnknownKey, "unknown key '" + name_of(key) + "'" + hint);
+    fail_at(entry.first.Mark(), code::kConfigUnknownKey,
+            "unknown key '" + name_of(key) + "'" + hint);
   }
 }
 

@@ -34,7 +34,8 @@ class YamlMap {
   // One of `choices`; its index.
   std::size_t choice(std::string_view key, std::vector<std::string> choices, std::size_t fallback);
   std::vector<std::string> texts(std::string_view key);
-  void each(std::string_view key, const std::function<void(YamlMap&)>& element, bool required = false);
+  void each(std::string_view key, const std::function<void(YamlMap&)>& element,
+            bool required = false);
   void map(std::string_view key, const std::function<void(YamlMap&)>& element);
   bool has(std::string_view key);
 

@@ -10,7 +10,7 @@ namespace {
 using layer::inner::Span;
 using layer::member::LayerIndex;
 
-constexpr std::size_t kHeadroom = 64;        // at least Segmenter::kHeadroom, and aligned
+constexpr std::size_t kHeadroom = 64;  // at least Segmenter::kHeadroom, and aligned
 constexpr int kReadsPerRound = 64;
 constexpr std::size_t kBytesPerFlush = 192 * 1024;
 static_assert(kHeadroom >= layer::inner::Segmenter::kHeadroom);
@@ -20,7 +20,8 @@ static_assert(sizeof(io::VirtioNetHeader) == layer::inner::kVnetHeader);
 
 TunApplications::Device::Device(io::Tun opened)
     : tun(std::move(opened)),
-      coalescer(layer::inner::CoalesceRules{.tcp = tun.offloads().tso, .udp = tun.offloads().uso}) {}
+      coalescer(layer::inner::CoalesceRules{.tcp = tun.offloads().tso, .udp = tun.offloads().uso}) {
+}
 
 TunApplications::TunApplications(runtime::Runtime& runtime)
     : runtime_(runtime), buffer_(new std::uint8_t[kHeadroom + io::Tun::kLargestPacket]) {}
@@ -46,7 +47,8 @@ void TunApplications::read(LayerIndex index) {
     const std::ptrdiff_t n = device.tun.read({packet, io::Tun::kLargestPacket}, header);
     if (n <= 0) break;
     bytes += static_cast<std::size_t>(n);
-    const base::ByteView header_bytes(reinterpret_cast<const std::uint8_t*>(&header), sizeof header);
+    const base::ByteView header_bytes(reinterpret_cast<const std::uint8_t*>(&header),
+                                      sizeof header);
     runtime_.member().from_application(index, {packet, static_cast<std::size_t>(n)}, header_bytes,
                                        now, unix_nanos);
   }
@@ -77,7 +79,8 @@ void TunApplications::flush(Device& device) {
     io::VirtioNetHeader header;
     std::memcpy(&header, write.with_header[0].data, sizeof header);
     static_assert(sizeof(Span) == sizeof(iovec));
-    const std::span<const iovec> pieces(reinterpret_cast<const iovec*>(write.pieces.data()), write.pieces.size());
+    const std::span<const iovec> pieces(reinterpret_cast<const iovec*>(write.pieces.data()),
+                                        write.pieces.size());
     if (device.tun.write(header, pieces) != 0)
       runtime_.member().count_drop(base::DropReason::tun_failed, write.packets());
   });

@@ -29,7 +29,9 @@ base::Result<void> refuse_overlap(io::Netlink& netlink, const io::Prefix& prefix
   auto overlap = netlink.find_overlapping_route(prefix, tun);
   if (!overlap) return tl::unexpected(overlap.error());
   if (!*overlap) return {};
-  return base::fail(base::code::kRouteOverlap, io::to_text(prefix) + " overlaps this host's route " + **overlap + "; " + way_out);
+  return base::fail(
+      base::code::kRouteOverlap,
+      io::to_text(prefix) + " overlaps this host's route " + **overlap + "; " + way_out);
 }
 
 // Opens the device, gives it addresses and routes. Nothing is left behind if a step fails: the device goes with `tun`.
@@ -38,10 +40,15 @@ base::Result<io::Tun> set_up_tun(const config::HostLayer& layer,
   auto netlink = io::Netlink::open();
   if (!netlink) return tl::unexpected(netlink.error());
   const io::Prefix names = names_prefix(own.name);
-  if (auto ok = refuse_overlap(*netlink, names, layer.tun, "two layers with one id prefix cannot be joined by one host"); !ok)
+  if (auto ok = refuse_overlap(*netlink, names, layer.tun,
+                               "two layers with one id prefix cannot be joined by one host");
+      !ok)
     return tl::unexpected(ok.error());
   if (layer.ipv4_pool)
-    if (auto ok = refuse_overlap(*netlink, *layer.ipv4_pool, layer.tun, "set ipv4_pool to a prefix that is free here, or leave it out for IPv6 alone"); !ok)
+    if (auto ok = refuse_overlap(
+            *netlink, *layer.ipv4_pool, layer.tun,
+            "set ipv4_pool to a prefix that is free here, or leave it out for IPv6 alone");
+        !ok)
       return tl::unexpected(ok.error());
 
   io::TunOptions options;
@@ -63,7 +70,8 @@ base::Result<io::Tun> set_up_tun(const config::HostLayer& layer,
   return tun;
 }
 
-base::Result<void> add_layer(Host& host, const config::HostLayer& layer, std::uint16_t underlay_mtu) {
+base::Result<void> add_layer(Host& host, const config::HostLayer& layer,
+                             std::uint16_t underlay_mtu) {
   const base::UnixSeconds now = io::unix_now();
   auto& member = host.runtime->member();
   auto setup = runtime::read_layer(layer, now, io::unix_nanos());
@@ -83,9 +91,11 @@ base::Result<void> add_layer(Host& host, const config::HostLayer& layer, std::ui
   if (!max_packet) return tl::unexpected(max_packet.error());
   if (auto link = member.dial(*index, *name, node.endpoint, *max_packet); !link)
     return tl::unexpected(link.error());
-  if (auto learned = runtime::learn_directory(member, *index, layer.directory, now); !learned) return learned;
+  if (auto learned = runtime::learn_directory(member, *index, layer.directory, now); !learned)
+    return learned;
 
-  auto tun = set_up_tun(layer, member.membership(*index).own(), layer::forwarding::inner_mtu(*max_packet));
+  auto tun =
+      set_up_tun(layer, member.membership(*index).own(), layer::forwarding::inner_mtu(*max_packet));
   if (!tun) return tl::unexpected(tun.error());
   return host.applications->add(std::move(*tun));
 }
@@ -120,7 +130,8 @@ base::Result<Host> start(const config::Host& config) {
     if (auto metrics = host.runtime->open_metrics(*config.metrics); !metrics)
       return tl::unexpected(metrics.error());
   const TunApplications* applications = host.applications.get();
-  host.runtime->set_status([applications](runtime::Json& status) { extend_status(status, *applications); });
+  host.runtime->set_status(
+      [applications](runtime::Json& status) { extend_status(status, *applications); });
   return host;
 }
 

@@ -12,7 +12,8 @@ base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer&
   if (!setup) return tl::unexpected(setup.error());
   auto index = runtime.member().add_layer(std::move(*setup), now);
   if (!index) return tl::unexpected(index.error());
-  if (auto learned = runtime::learn_directory(runtime.member(), *index, layer.directory, now); !learned)
+  if (auto learned = runtime::learn_directory(runtime.member(), *index, layer.directory, now);
+      !learned)
     return learned;
   for (const auto& guest : layer.guests) {
     auto grant = runtime::read_grant(guest.grant);

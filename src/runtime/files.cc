@@ -18,8 +18,8 @@ constexpr std::size_t kMaxFile = 1 << 20;
 constexpr base::UnixSeconds kLease = 24 * 3600;
 
 auto lacks(const std::string& file, std::string_view label) {
-  return base::fail(code::kKeyMalformed,
-                    file + ": has no 'BEGIN ENTRESOL " + std::string(label) + "' block of the right size");
+  return base::fail(code::kKeyMalformed, file + ": has no 'BEGIN ENTRESOL " + std::string(label) +
+                                             "' block of the right size");
 }
 
 const Block* find(const std::vector<Block>& blocks, std::string_view label, std::size_t size) {
@@ -107,7 +107,8 @@ base::Result<crypto::SecretBytes<32>> read_preshared_key(const std::string& file
   while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
   base::Bytes bytes;
   if (!base::from_base64(*text, bytes) || bytes.size() != 32)
-    return base::fail(code::kKeyMalformed, file + ": a preshared key is 32 bytes in base64, as `wg genpsk` prints");
+    return base::fail(code::kKeyMalformed,
+                      file + ": a preshared key is 32 bytes in base64, as `wg genpsk` prints");
   return crypto::SecretBytes<32>(std::span<const std::uint8_t, 32>(bytes.data(), 32));
 }
 
@@ -145,9 +146,9 @@ base::Result<layer::member::LayerSetup> read_layer(const config::LayerIdentity& 
                                   .timing = {}};
   // Survives a restart because the identity does.
   const std::string_view context = "entresol reset secret";
-  const auto secret = crypto::hmac_sha256(
-      setup.identity.native_private,
-      {reinterpret_cast<const std::uint8_t*>(context.data()), context.size()});
+  const auto secret =
+      crypto::hmac_sha256(setup.identity.native_private,
+                          {reinterpret_cast<const std::uint8_t*>(context.data()), context.size()});
   setup.reset_secret = crypto::SecretBytes<32>(secret);
   auto trusted = setup.trust.certificate(setup.certificate_chain, now);
   if (!trusted) {
@@ -167,7 +168,8 @@ base::Result<void> learn_directory(layer::member::Member& member, layer::member:
       guests.push_back(file);  // after the nodes that speak for them
       continue;
     }
-    if (auto name = in_file(member.learn(index, read->certificate, read->registration, now), file); !name)
+    if (auto name = in_file(member.learn(index, read->certificate, read->registration, now), file);
+        !name)
       return tl::unexpected(name.error());
   }
   for (const std::string& file : guests) {

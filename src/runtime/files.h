@@ -24,9 +24,9 @@ base::Result<base::Bytes> read_grant(const std::string& file);
 base::Result<crypto::SecretBytes<32>> read_preshared_key(const std::string& file);
 
 struct MemberFile {
-  base::Bytes certificate;   // empty for a guest
+  base::Bytes certificate;  // empty for a guest
   base::Bytes registration;
-  base::Bytes grant;         // empty for a member
+  base::Bytes grant;  // empty for a member
 };
 base::Result<MemberFile> read_member(const std::string& file);
 

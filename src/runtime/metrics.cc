@@ -46,13 +46,16 @@ std::vector<MetricFamily> collect(const Runtime& runtime_const) {
   auto drops = family("entresol_drops_total", "Packets dropped, by reason", MetricType::Counter);
   for (std::size_t r = 1; r < base::kDropReasons; ++r) {
     const auto reason = static_cast<base::DropReason>(r);
-    add(drops, static_cast<double>(counters.drops[reason]), {{"reason", std::string(to_string(reason))}});
+    add(drops, static_cast<double>(counters.drops[reason]),
+        {{"reason", std::string(to_string(reason))}});
   }
-  auto cache = family("entresol_decision_cache_total", "Decisions, by where they came from", MetricType::Counter);
+  auto cache = family("entresol_decision_cache_total", "Decisions, by where they came from",
+                      MetricType::Counter);
   add(cache, static_cast<double>(counters.hits), {{"result", "hit"}});
   add(cache, static_cast<double>(counters.misses), {{"result", "miss"}});
   auto packets = family("entresol_link_packets_total", "Packets of a link", MetricType::Counter);
-  auto bytes = family("entresol_link_bytes_total", "Plaintext octets of a link", MetricType::Counter);
+  auto bytes =
+      family("entresol_link_bytes_total", "Plaintext octets of a link", MetricType::Counter);
   auto up = family("entresol_link_up", "Whether a link has keys", MetricType::Gauge);
   const auto& links = member.tables().links;
   for (std::uint32_t i = 1; i < links.size(); ++i) {
@@ -65,9 +68,11 @@ std::vector<MetricFamily> collect(const Runtime& runtime_const) {
     add(bytes, static_cast<double>(link.tx_bytes), {name, {"direction", "out"}});
     add(up, link.send ? 1 : 0, {name});
   }
-  auto services = family("entresol_service_packets_total", "Packets that a service was asked about", MetricType::Counter);
+  auto services = family("entresol_service_packets_total", "Packets that a service was asked about",
+                         MetricType::Counter);
   for (const auto& usage : runtime.services().usage())
-    add(services, static_cast<double>(usage.packets), {{"service", std::string(usage.manifest.name)}});
+    add(services, static_cast<double>(usage.packets),
+        {{"service", std::string(usage.manifest.name)}});
   return {drops, cache, packets, bytes, up, services};
 }
 

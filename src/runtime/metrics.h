@@ -17,7 +17,8 @@ std::string metrics_text(const Runtime& runtime);
 // Serves the same at http://ADDRESS/metrics. Its server has a thread of its own and asks the loop's for each answer.
 class Metrics {
  public:
-  static base::Result<std::unique_ptr<Metrics>> listen(Runtime& runtime, const base::Endpoint& address);
+  static base::Result<std::unique_ptr<Metrics>> listen(Runtime& runtime,
+                                                       const base::Endpoint& address);
   ~Metrics();
 
  private:

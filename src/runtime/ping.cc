@@ -91,7 +91,8 @@ void Pings::collect() {
     auto& echoes = member_.echoes(static_cast<layer::member::LayerIndex>(i));
     for (const auto& echo : echoes) {
       for (Ping& ping : pings_) {
-        if (ping.done || ping.identifier != echo.identifier || echo.sequence >= ping.probes.size()) continue;
+        if (ping.done || ping.identifier != echo.identifier || echo.sequence >= ping.probes.size())
+          continue;
         Probe& probe = ping.probes[echo.sequence];
         if (probe.answered) continue;
         probe.answered = true;
@@ -112,7 +113,8 @@ void Pings::collect() {
 Json Pings::path(const Ping& ping) const {
   const auto& membership = member_.membership(ping.layer);
   Json hops = Json::array();
-  hops.push_back({{"name", membership.own().label}, {"address", wire::to_string(membership.own().name)}});
+  hops.push_back(
+      {{"name", membership.own().label}, {"address", wire::to_string(membership.own().name)}});
   const Probe& hop = ping.probes.front();
   if (hop.answered) {
     const auto* member = membership.find(hop.from);
@@ -124,7 +126,9 @@ Json Pings::path(const Ping& ping) const {
 }
 
 void Pings::finish(Ping& ping) {
-  Json answer{{"target", ping.label}, {"address", wire::to_string(ping.target)}, {"layer", member_.label(ping.layer)}};
+  Json answer{{"target", ping.label},
+              {"address", wire::to_string(ping.target)},
+              {"layer", member_.label(ping.layer)}};
   Json hops = path(ping);
   Json echoes = Json::array();
   std::size_t received = 0;
@@ -138,10 +142,13 @@ void Pings::finish(Ping& ping) {
       echoes.push_back(probe.milliseconds);
     } else {
       echoes.push_back(nullptr);
-      if (probe.answered) error = std::string(describe(probe.error)) + (probe.text.empty() ? "" : ": " + probe.text);
+      if (probe.answered)
+        error = std::string(describe(probe.error)) + (probe.text.empty() ? "" : ": " + probe.text);
     }
   }
-  if (received > 0) hops.push_back({{"name", ping.label}, {"address", wire::to_string(ping.target)}, {"ms", least}});
+  if (received > 0)
+    hops.push_back(
+        {{"name", ping.label}, {"address", wire::to_string(ping.target)}, {"ms", least}});
   answer["sent"] = ping.count;
   answer["received"] = received;
   answer["path"] = hops;

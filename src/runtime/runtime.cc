@@ -71,12 +71,12 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
   member.cache_entries = options.node ? 32768 : 4096;
   if (!common.key_log.empty())
     member.key_log = [raw = self.get()](security::Purpose purpose, const security::Keys& keys,
-                                             const layer::membership::LayerId& layer) {
+                                        const layer::membership::LayerId& layer) {
       raw->write_key_log(purpose, keys, layer);
     };
   layer::member::Output& output = *self;
-  self->member_ = std::make_unique<layer::member::Member>(member, self->services_, output,
-                                                          self->random_);
+  self->member_ =
+      std::make_unique<layer::member::Member>(member, self->services_, output, self->random_);
   self->pings_ = std::make_unique<Pings>(*self->member_, *self->loop_);
   self->started_ = io::now();
 
@@ -259,7 +259,7 @@ void Runtime::write_key_log(security::Purpose purpose, const security::Keys& key
   const char* kind = purpose == security::Purpose::kLink ? "LINK" : "SESSION";
   const std::string layer = base::to_hex(layer_id);
   dprintf(fd, "%s %06x %d %s %s\n", kind, keys.local_index, static_cast<int>(keys.suite),
-               base::to_hex({keys.receive.data(), 32}).c_str(), layer.c_str());
+          base::to_hex({keys.receive.data(), 32}).c_str(), layer.c_str());
   ::close(fd);
 }
 

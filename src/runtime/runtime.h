@@ -28,7 +28,8 @@ using Json = nlohmann::ordered_json;
 class Applications {
  public:
   virtual ~Applications() = default;
-  virtual void deliver(layer::member::LayerIndex layer, const layer::inner::InsidePacket& packet) = 0;
+  virtual void deliver(layer::member::LayerIndex layer,
+                       const layer::inner::InsidePacket& packet) = 0;
   virtual void deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) = 0;
   virtual void flush() = 0;  // before the bytes of delivered packets are used again
 };

@@ -1,7 +1,7 @@
 // What a running role says of itself, as JSON; the command turns it into text. Its keys are stable: "version" moves when
 // one changes its meaning.
-#include "runtime/runtime.h"
 #include "runtime/status.h"
+#include "runtime/runtime.h"
 
 namespace entresol::runtime {
 namespace {
@@ -42,19 +42,20 @@ Json describe_link(const Member& member, LinkId id) {
   const Link& link = member.tables().links[id];
   const auto& membership = member.membership(link.layer);
   const auto* far = membership.find(link.name);
-  Json out{{"name", far != nullptr ? far->label : ""},
-           {"address", wire::to_string(link.name)},
-           {"kind", kind_name(link.kind)},
-           {"layer", member.label(link.layer)},
-           {"up", link.send != nullptr},
-           {"protocol", link.protocol == security::Protocol::kNative ? "native" : "wireguard"},
-           {"endpoint", link.path.remote.port == 0 ? "" : io::to_text(link.path.remote)},
-           {"inner_mtu", link.kind == LinkKind::kGuest ? link.max_packet
-                                                       : layer::forwarding::inner_mtu(link.max_packet)},
-           {"packets_in", link.rx_packets},
-           {"bytes_in", link.rx_bytes},
-           {"packets_out", link.tx_packets},
-           {"bytes_out", link.tx_bytes}};
+  Json out{
+      {"name", far != nullptr ? far->label : ""},
+      {"address", wire::to_string(link.name)},
+      {"kind", kind_name(link.kind)},
+      {"layer", member.label(link.layer)},
+      {"up", link.send != nullptr},
+      {"protocol", link.protocol == security::Protocol::kNative ? "native" : "wireguard"},
+      {"endpoint", link.path.remote.port == 0 ? "" : io::to_text(link.path.remote)},
+      {"inner_mtu", link.kind == LinkKind::kGuest ? link.max_packet
+                                                  : layer::forwarding::inner_mtu(link.max_packet)},
+      {"packets_in", link.rx_packets},
+      {"bytes_in", link.rx_bytes},
+      {"packets_out", link.tx_packets},
+      {"bytes_out", link.tx_bytes}};
   if (auto state = member.peer_state(id)) {
     out["handshakes"] = state->handshakes;
     if (state->has_keys) out["keys_age_s"] = seconds_since(state->keys_since);
@@ -73,8 +74,12 @@ Json describe_layer(const Member& member, LayerIndex index) {
            {"attached", member.attached(index)}};
   Json members = Json::array();
   for (const auto& [name, far] : membership.all())
-    members.push_back({{"name", far.label}, {"address", wire::to_string(name)}, {"ipv4", ipv4_text(far.ipv4)},
-                       {"kind", far.guest ? "guest" : far.role == layer::membership::Role::kNode ? "node" : "host"}});
+    members.push_back({{"name", far.label},
+                       {"address", wire::to_string(name)},
+                       {"ipv4", ipv4_text(far.ipv4)},
+                       {"kind", far.guest                                    ? "guest"
+                                : far.role == layer::membership::Role::kNode ? "node"
+                                                                             : "host"}});
   out["members"] = members;
   Json sessions = Json::array();
   for (const auto& [names, session] : member.agent(index).sessions().all()) {
@@ -115,11 +120,14 @@ Json Runtime::status() const {
   out["links"] = links;
   Json services = Json::array();
   for (const auto& usage : services_.usage())
-    services.push_back({{"id", usage.manifest.id}, {"name", std::string(usage.manifest.name)},
-                        {"packets", usage.packets}, {"batches", usage.batches}});
+    services.push_back({{"id", usage.manifest.id},
+                        {"name", std::string(usage.manifest.name)},
+                        {"packets", usage.packets},
+                        {"batches", usage.batches}});
   out["services"] = services;
   const auto& counters = member.counters();
-  out["decisions"] = {{"hits", counters.hits}, {"misses", counters.misses}, {"refreshed", counters.refreshed}};
+  out["decisions"] = {
+      {"hits", counters.hits}, {"misses", counters.misses}, {"refreshed", counters.refreshed}};
   Json drops = Json::object();
   for (std::size_t r = 1; r < base::kDropReasons; ++r) {
     const auto reason = static_cast<base::DropReason>(r);
@@ -127,8 +135,11 @@ Json Runtime::status() const {
   }
   out["drops"] = drops;
   const auto& udp = socket_->counters();
-  out["udp"] = {{"received", udp.rx_datagrams}, {"sent", udp.tx_datagrams}, {"not_sent", udp.tx_dropped()},
-                {"receive_buffer_full", socket_->kernel_drops()}, {"gso_fallbacks", udp.gso_fallbacks}};
+  out["udp"] = {{"received", udp.rx_datagrams},
+                {"sent", udp.tx_datagrams},
+                {"not_sent", udp.tx_dropped()},
+                {"receive_buffer_full", socket_->kernel_drops()},
+                {"gso_fallbacks", udp.gso_fallbacks}};
   if (extend_status_) extend_status_(out);
   return out;
 }
@@ -140,11 +151,14 @@ Json protocols(const Member& member) {
     if (!link.used || !link.send) continue;
     Json interfaces = Json::array();
     for (const auto& report : member.interfaces(LinkId(i), io::now()))
-      interfaces.push_back({{"code", std::string(report.code)}, {"supported", report.supported}, {"value", report.value}});
+      interfaces.push_back({{"code", std::string(report.code)},
+                            {"supported", report.supported},
+                            {"value", report.value}});
     const auto* far = member.membership(link.layer).find(link.name);
-    out.push_back({{"link", far != nullptr ? far->label : wire::to_string(link.name)},
-                   {"protocol", link.protocol == security::Protocol::kNative ? "native" : "wireguard"},
-                   {"interfaces", interfaces}});
+    out.push_back(
+        {{"link", far != nullptr ? far->label : wire::to_string(link.name)},
+         {"protocol", link.protocol == security::Protocol::kNative ? "native" : "wireguard"},
+         {"interfaces", interfaces}});
   }
   return Json{{"links", out}};
 }

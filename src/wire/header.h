@@ -45,7 +45,7 @@ inline constexpr std::uint8_t kNothing = 0;
 inline constexpr std::uint8_t kControl = 1;
 inline constexpr std::uint8_t kHandshake = 2;
 inline constexpr std::uint8_t kSealed = 3;
-inline constexpr std::uint8_t kInnerIpv4 = 4;   // inside a node only: between its own guests
+inline constexpr std::uint8_t kInnerIpv4 = 4;  // inside a node only: between its own guests
 inline constexpr std::uint8_t kInnerIpv6 = 41;
 }  // namespace next_protocol
 

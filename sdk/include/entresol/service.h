@@ -29,16 +29,16 @@ enum class Field : std::uint32_t {
 
 struct Manifest {
   ServiceId id = 0;
-  std::uint32_t version = 1;      // a new version makes all kept verdicts void
-  std::string_view name;          // for people; static storage
-  std::uint32_t fields = 0;       // of Field, or-ed
+  std::uint32_t version = 1;  // a new version makes all kept verdicts void
+  std::string_view name;      // for people; static storage
+  std::uint32_t fields = 0;   // of Field, or-ed
 };
 
 struct Packet {
   Name source{};
   Name destination{};
   std::uint32_t flow = 0;
-  std::uint16_t port = 0;          // of the side that did not open the flow
+  std::uint16_t port = 0;  // of the side that did not open the flow
   std::uint8_t inner_protocol = 0;
   std::uint8_t inner_flags = 0;
   std::uint8_t next_protocol = 0;

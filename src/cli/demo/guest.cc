@@ -16,10 +16,14 @@ void start_guest(Scene& scene, bool right_key) {
   write_text(scene.file("carol.conf"),
              "[Interface]\nPrivateKey = " + scene.guest_private_key + "\n\n[Peer]\nPublicKey = " +
                  (right_key ? scene.node_wireguard_key : scene.guest_private_key) +
-                 "\nEndpoint = 10.71.3.1:4850\nAllowedIPs = 100.64.0.0/16, " + scene.names["node"].substr(0, 9) + "::/32\n");
-  scene.others["wireguard-go"] = scene.start("carol", {"env", "WG_PROCESS_FOREGROUND=1", "wireguard-go", "-f", kInterface}, "wireguard-go.log");
+                 "\nEndpoint = 10.71.3.1:4850\nAllowedIPs = 100.64.0.0/16, " +
+                 scene.names["node"].substr(0, 9) + "::/32\n");
+  scene.others["wireguard-go"] =
+      scene.start("carol", {"env", "WG_PROCESS_FOREGROUND=1", "wireguard-go", "-f", kInterface},
+                  "wireguard-go.log");
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (std::chrono::steady_clock::now() < until && scene.in("carol", {"wg", "setconf", kInterface, scene.file("carol.conf")}).code != 0)
+  while (std::chrono::steady_clock::now() < until &&
+         scene.in("carol", {"wg", "setconf", kInterface, scene.file("carol.conf")}).code != 0)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   auto ip = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "ip");
@@ -33,7 +37,10 @@ void start_guest(Scene& scene, bool right_key) {
 Seen show_guest(Scene& scene) {
   if (!scene.others.contains("wireguard-go")) start_guest(scene, true);
   // The first packet waits for two handshakes: hers with the node, the node's with bob.
-  for (int i = 0; i < 5 && scene.in("carol", {"ping", "-n", "-c", "1", "-W", "1", scene.names["bob"]}).code != 0; ++i) {
+  for (int i = 0;
+       i < 5 &&
+       scene.in("carol", {"ping", "-n", "-c", "1", "-W", "1", scene.names["bob"]}).code != 0;
+       ++i) {
   }
   const Seen ping = show_ping(scene, "carol");
   if (!ping.holds) return ping;
@@ -42,7 +49,10 @@ Seen show_guest(Scene& scene) {
   if (!curl.holds) return curl;
   const Seen iperf = show_iperf(scene, "carol");
   if (!iperf.holds) return iperf;
-  return {true, "carol, a WireGuard client at MTU 1420: ping " + ping.figure + "; curl " + curl.figure + "; iperf3", iperf.figure};
+  return {true,
+          "carol, a WireGuard client at MTU 1420: ping " + ping.figure + "; curl " + curl.figure +
+              "; iperf3",
+          iperf.figure};
 }
 
 }  // namespace entresol::cli::demo

@@ -76,7 +76,8 @@ bool Scene::build() {
   int subnet = 1;
   for (const std::string who : {"alice", "bob", "carol"}) {
     const std::string net = "10.71." + std::to_string(subnet++) + ".";
-    ok = ok && ip({"link", "add", "under0", "netns", space(who), "type", "veth", "peer", "name", "to-" + who, "netns", space("node")});
+    ok = ok && ip({"link", "add", "under0", "netns", space(who), "type", "veth", "peer", "name",
+                   "to-" + who, "netns", space("node")});
     ok = ok && ip({"-n", space(who), "addr", "add", net + "2/24", "dev", "under0"});
     ok = ok && ip({"-n", space("node"), "addr", "add", net + "1/24", "dev", "to-" + who});
     ok = ok && ip({"-n", space(who), "link", "set", "under0", "up"});
@@ -84,17 +85,19 @@ bool Scene::build() {
   }
   // The machine's own default may be another; the figures are for cubic everywhere.
   for (const std::string& who : kSpaces)
-    run_program({"ip", "netns", "exec", space(who), "sh", "-c", "echo cubic > /proc/sys/net/ipv4/tcp_congestion_control"});
+    run_program({"ip", "netns", "exec", space(who), "sh", "-c",
+                 "echo cubic > /proc/sys/net/ipv4/tcp_congestion_control"});
   return ok;
 }
 
-Finished Scene::in(const std::string& who, std::vector<std::string> arguments, std::chrono::milliseconds limit,
-                   const std::string& input) const {
+Finished Scene::in(const std::string& who, std::vector<std::string> arguments,
+                   std::chrono::milliseconds limit, const std::string& input) const {
   arguments.insert(arguments.begin(), {"ip", "netns", "exec", space(who)});
   return run_program(arguments, limit, input);
 }
 
-Background Scene::start(const std::string& who, std::vector<std::string> arguments, const std::string& log) const {
+Background Scene::start(const std::string& who, std::vector<std::string> arguments,
+                        const std::string& log) const {
   arguments.insert(arguments.begin(), {"ip", "netns", "exec", space(who)});
   return Background(arguments, file(log));
 }

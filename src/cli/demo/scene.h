@@ -33,11 +33,16 @@ class Scene {
 
   // Runs in the namespace of `who`.
   Finished in(const std::string& who, std::vector<std::string> arguments,
-              std::chrono::milliseconds limit = std::chrono::seconds(20), const std::string& input = "") const;
-  Background start(const std::string& who, std::vector<std::string> arguments, const std::string& log) const;
+              std::chrono::milliseconds limit = std::chrono::seconds(20),
+              const std::string& input = "") const;
+  Background start(const std::string& who, std::vector<std::string> arguments,
+                   const std::string& log) const;
   // The command itself, with -o json; empty object if it failed.
-  Json entresol(const std::string& who, std::vector<std::string> arguments, int* code = nullptr) const;
-  Json status(const std::string& who) const { return entresol(who, {"status", "-c", file(who + ".yaml")}); }
+  Json entresol(const std::string& who, std::vector<std::string> arguments,
+                int* code = nullptr) const;
+  Json status(const std::string& who) const {
+    return entresol(who, {"status", "-c", file(who + ".yaml")});
+  }
 
   bool start_node();
   bool wait_node() const;

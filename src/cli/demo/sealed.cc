@@ -36,13 +36,15 @@ bool memory_has(pid_t pid, const std::string& marker) {
   while (!found && std::getline(maps, line)) {
     unsigned long begin = 0, end = 0;
     char rights[8] = "";
-    if (std::sscanf(line.c_str(), "%lx-%lx %7s", &begin, &end, rights) != 3 || rights[0] != 'r') continue;
+    if (std::sscanf(line.c_str(), "%lx-%lx %7s", &begin, &end, rights) != 3 || rights[0] != 'r')
+      continue;
     // Chunks overlap, so that a marker across a border is seen.
     for (unsigned long at = begin; !found && at < end; at += kChunk - marker.size()) {
       buffer.resize(std::min<unsigned long>(kChunk, end - at));
       const ssize_t n = pread(memory, buffer.data(), buffer.size(), static_cast<off_t>(at));
       if (n <= 0) break;
-      found = std::string_view(buffer.data(), static_cast<std::size_t>(n)).find(marker) != std::string::npos;
+      found = std::string_view(buffer.data(), static_cast<std::size_t>(n)).find(marker) !=
+              std::string::npos;
       if (end - at <= kChunk) break;
     }
   }
@@ -51,11 +53,16 @@ bool memory_has(pid_t pid, const std::string& marker) {
 }
 
 // The process itself, not the `ip netns exec` in front of it (which has become it).
-std::string capture_file(const std::string& link) { return "capture-" + link + ".pcap"; }
+std::string capture_file(const std::string& link) {
+  return "capture-" + link + ".pcap";
+}
 
 void start_capture(Scene& scene, const std::string& who, const std::string& link) {
   scene.others["capture-" + link] =
-      scene.start(who, {"tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", "0", "-i", link, "-w", scene.file(capture_file(link))}, "tcpdump-" + link + ".log");
+      scene.start(who,
+                  {"tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", "0", "-i", link, "-w",
+                   scene.file(capture_file(link))},
+                  "tcpdump-" + link + ".log");
 }
 
 bool capture_runs(const Scene& scene, const std::string& link) {
@@ -67,19 +74,24 @@ bool capture_runs(const Scene& scene, const std::string& link) {
 Seen show_sealed(Scene& scene, bool leak) {
   io::SystemRandom random;
   const std::string marker = base::to_hex(random.bytes<16>());  // 32 octets
-  const std::pair<std::string, std::string> links[] = {{"alice", "ent0"}, {"node", "to-alice"}, {"node", "to-bob"}};
+  const std::pair<std::string, std::string> links[] = {
+      {"alice", "ent0"}, {"node", "to-alice"}, {"node", "to-bob"}};
   for (const auto& [who, link] : links) start_capture(scene, who, link);
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   for (const auto& [who, link] : links)
-    while (!capture_runs(scene, link) && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (!capture_runs(scene, link) && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
 
   // As an echo's content, 50 times: what ping sends comes back, so both directions carry it.
-  scene.in("alice", {"ping", "-n", "-q", "-c", "50", "-i", "0.005", "-s", "56", "-p", marker, scene.names["bob"]});
+  scene.in("alice", {"ping", "-n", "-q", "-c", "50", "-i", "0.005", "-s", "56", "-p", marker,
+                     scene.names["bob"]});
   base::Bytes raw;
   base::from_hex(marker, raw);
   std::string pattern(raw.begin(), raw.end());
   pattern += pattern;  // the pattern repeats: 32 octets of it
-  if (leak) scene.in("alice", {"ping", "-n", "-q", "-c", "3", "-i", "0.05", "-s", "56", "-p", marker, "10.71.1.1"});
+  if (leak)
+    scene.in("alice",
+             {"ping", "-n", "-q", "-c", "3", "-i", "0.05", "-s", "56", "-p", marker, "10.71.1.1"});
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   for (const auto& [who, link] : links) scene.others.erase("capture-" + link);
 
@@ -90,11 +102,21 @@ Seen show_sealed(Scene& scene, bool leak) {
   const std::string name_octets(name->octets.begin(), name->octets.end());
   const bool search_works = memory_has(scene.node.pid(), name_octets);
   const bool in_memory = memory_has(scene.node.pid(), pattern);
-  if (!on_tun) return {false, "the capture of alice's own TUN device does not show the marker: the test is broken", ""};
+  if (!on_tun)
+    return {false,
+            "the capture of alice's own TUN device does not show the marker: the test is broken",
+            ""};
   if (!search_works) return {false, "the node's memory cannot be searched", ""};
-  if (on_first || on_second) return {false, "the marker is readable on the link " + std::string(on_first ? "alice - node" : "node - bob"), ""};
+  if (on_first || on_second)
+    return {false,
+            "the marker is readable on the link " +
+                std::string(on_first ? "alice - node" : "node - bob"),
+            ""};
   if (in_memory) return {false, "the marker is in the node's memory", ""};
-  return {true, "a 32-octet marker, sent 50 times and echoed: on alice's TUN device, on no link, not in the node's memory", ""};
+  return {true,
+          "a 32-octet marker, sent 50 times and echoed: on alice's TUN device, on no link, not in "
+          "the node's memory",
+          ""};
 }
 
 }  // namespace entresol::cli::demo

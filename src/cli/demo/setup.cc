@@ -14,46 +14,58 @@ std::string trimmed(std::string text) {
   return text;
 }
 
-bool certify(Scene& scene, const std::string& who, const std::string& role, const std::string& ipv4) {
+bool certify(Scene& scene, const std::string& who, const std::string& role,
+             const std::string& ipv4) {
   const Json key = scene.entresol("node", {"keygen", "identity", scene.file(who)});
   if (!key.contains("secret")) return false;
   if (who == "node") scene.node_wireguard_key = key.value("wireguard_public_key", "");
-  const Json made = scene.entresol("node", {"sign", "certificate", "--with", scene.file("edge.key"), "--root", scene.file("edge.pub"),
-                                            "--identity", scene.file(who + ".pub"), "--label", who, "--role", role,
-                                            "--ipv4", ipv4, "--out", scene.file(who + ".cert")});
+  const Json made = scene.entresol(
+      "node", {"sign", "certificate", "--with", scene.file("edge.key"), "--root",
+               scene.file("edge.pub"), "--identity", scene.file(who + ".pub"), "--label", who,
+               "--role", role, "--ipv4", ipv4, "--out", scene.file(who + ".cert")});
   scene.names[who] = made.value("address", "");
   scene.ipv4[who] = ipv4;
-  std::vector<std::string> sign = {"sign", "registration", "--with", scene.file(who + ".key"), "--root", scene.file("edge.pub"),
-                                   "--certificate", scene.file(who + ".cert"), "--out", scene.file(who + ".member")};
+  std::vector<std::string> sign = {"sign",          "registration",
+                                   "--with",        scene.file(who + ".key"),
+                                   "--root",        scene.file("edge.pub"),
+                                   "--certificate", scene.file(who + ".cert"),
+                                   "--out",         scene.file(who + ".member")};
   if (role == "host") sign.insert(sign.end(), {"--node", scene.file("node.cert")});
   return scene.entresol("node", sign).contains("file") && !scene.names[who].empty();
 }
 
 bool grant_guest(Scene& scene) {
   scene.guest_private_key = trimmed(run_program({"wg", "genkey"}).output);
-  const std::string open = trimmed(run_program({"wg", "pubkey"}, std::chrono::seconds(5), scene.guest_private_key + "\n").output);
+  const std::string open =
+      trimmed(run_program({"wg", "pubkey"}, std::chrono::seconds(5), scene.guest_private_key + "\n")
+                  .output);
   scene.ipv4["carol"] = "100.64.7.3";
-  const Json made = scene.entresol("node", {"sign", "grant", "--with", scene.file("edge.key"), "--root", scene.file("edge.pub"),
-                                            "--wireguard-key", open, "--label", "carol", "--ipv4", scene.ipv4["carol"],
-                                            "--node", scene.file("node.cert"), "--out", scene.file("carol.grant")});
+  const Json made = scene.entresol(
+      "node", {"sign", "grant", "--with", scene.file("edge.key"), "--root", scene.file("edge.pub"),
+               "--wireguard-key", open, "--label", "carol", "--ipv4", scene.ipv4["carol"], "--node",
+               scene.file("node.cert"), "--out", scene.file("carol.grant")});
   scene.names["carol"] = made.value("address", "");
   return !scene.names["carol"].empty();
 }
 
 std::string layer_text(const std::string& who) {
-  return "layers:\n  - label: edge\n    root: edge.pub\n    identity: " + who + ".key\n    certificate: " + who + ".cert\n";
+  return "layers:\n  - label: edge\n    root: edge.pub\n    identity: " + who +
+         ".key\n    certificate: " + who + ".cert\n";
 }
 
 bool write_configuration(const Scene& scene) {
-  bool ok = write_text(scene.file("node.yaml"), "listen: 0.0.0.0:4850\ncontrol: node.sock\n" + layer_text("node") +
-                                                    "    guests:\n      - {grant: carol.grant, mtu: 1420}\n");
+  bool ok = write_text(scene.file("node.yaml"),
+                       "listen: 0.0.0.0:4850\ncontrol: node.sock\n" + layer_text("node") +
+                           "    guests:\n      - {grant: carol.grant, mtu: 1420}\n");
   const std::pair<const char*, const char*> hosts[] = {{"alice", "bob"}, {"bob", "alice"}};
   for (auto [who, other] : hosts) {
     const std::string node = who == std::string("alice") ? "10.71.1.1" : "10.71.2.1";
     ok = ok && write_text(scene.file(std::string(who) + ".yaml"),
                           "control: " + std::string(who) + ".sock\n" + layer_text(who) +
-                              "    ipv4_pool: 100.64.0.0/16\n    tun: {name: ent0}\n    nodes:\n      - {endpoint: \"" + node +
-                              ":4850\", member: node.member}\n    directory: [" + other + ".member, carol.grant]\n");
+                              "    ipv4_pool: 100.64.0.0/16\n    tun: {name: ent0}\n    nodes:\n   "
+                              "   - {endpoint: \"" +
+                              node + ":4850\", member: node.member}\n    directory: [" + other +
+                              ".member, carol.grant]\n");
   }
   return ok;
 }
@@ -67,16 +79,25 @@ Seen show_keys(Scene& scene) {
   ok = ok && certify(scene, "bob", "host", "100.64.0.2");
   ok = ok && grant_guest(scene);
   ok = ok && write_configuration(scene);
-  if (!ok) return {false, "keys or certificates could not be made; is `wg` (wireguard-tools) there?", ""};
-  return {true, "root, three identities with certificates, a guest's grant: offline, as files; alice is " + scene.names["alice"], ""};
+  if (!ok)
+    return {false, "keys or certificates could not be made; is `wg` (wireguard-tools) there?", ""};
+  return {
+      true,
+      "root, three identities with certificates, a guest's grant: offline, as files; alice is " +
+          scene.names["alice"],
+      ""};
 }
 
 Seen show_attach(Scene& scene) {
-  if (!scene.node.alive() && !scene.start_node()) return {false, "the node does not start; see " + scene.file("node.log"), ""};
+  if (!scene.node.alive() && !scene.start_node())
+    return {false, "the node does not start; see " + scene.file("node.log"), ""};
   const auto began = std::chrono::steady_clock::now();
   for (const std::string who : {"alice", "bob"})
-    if (!scene.start_host(who)) return {false, who + " is not attached within " + std::to_string(kAttachTime.count()) + " s", ""};
-  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+    if (!scene.start_host(who))
+      return {false, who + " is not attached within " + std::to_string(kAttachTime.count()) + " s",
+              ""};
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
   char figure[64];
   std::snprintf(figure, sizeof figure, "%.0f ms for two hosts", ms);
   // Bob offers what the later steps ask for.
@@ -85,7 +106,10 @@ Seen show_attach(Scene& scene) {
   start_servers(scene);
   const bool no_route = scene.in("alice", {"ping", "-c", "1", "-W", "1", "10.71.2.2"}).code != 0;
   if (!no_route) return {false, "alice reaches bob's underlay address: they share a link", ""};
-  return {true, "`entresol up` on both: handshake, TUN device, addresses, routes; alice cannot reach bob's underlay", figure};
+  return {true,
+          "`entresol up` on both: handshake, TUN device, addresses, routes; alice cannot reach "
+          "bob's underlay",
+          figure};
 }
 
 }  // namespace entresol::cli::demo

@@ -18,10 +18,10 @@ struct Seen {
 struct Step {
   std::string id;
   std::string title;
-  std::vector<std::string> needs;                // steps that must have held
+  std::vector<std::string> needs;  // steps that must have held
   std::function<Seen(Scene&)> show;
-  std::function<void(Scene&)> destroy;           // --break: before the step …
-  std::function<void(Scene&)> mend = nullptr;    // … and after it, so that only this step fails
+  std::function<void(Scene&)> destroy;         // --break: before the step …
+  std::function<void(Scene&)> mend = nullptr;  // … and after it, so that only this step fails
 };
 
 std::vector<Step> all_steps();

@@ -24,9 +24,12 @@ struct PingResult {
   std::string output;
 };
 
-PingResult ping(const Scene& scene, const std::string& who, const std::string& address, int count, const char* interval) {
-  const Finished done = scene.in(who, {"ping", "-n", "-c", std::to_string(count), "-i", interval, "-W", "2", address});
-  return {done.code == 0 && match(done.output, R"((\d+)% packet loss)") == "0", match(done.output, R"(= [\d.]+/([\d.]+)/)"), done.output};
+PingResult ping(const Scene& scene, const std::string& who, const std::string& address, int count,
+                const char* interval) {
+  const Finished done = scene.in(
+      who, {"ping", "-n", "-c", std::to_string(count), "-i", interval, "-W", "2", address});
+  return {done.code == 0 && match(done.output, R"((\d+)% packet loss)") == "0",
+          match(done.output, R"(= [\d.]+/([\d.]+)/)"), done.output};
 }
 
 std::string url(const std::string& address, const std::string& path) {
@@ -35,9 +38,12 @@ std::string url(const std::string& address, const std::string& path) {
 }
 
 double iperf_gbits(const Scene& scene, const std::string& who, const std::string& address) {
-  const Finished done = scene.in(who, {"iperf3", "-J", "-C", "cubic", "-t", "2", "-O", "1", "-c", address}, std::chrono::seconds(15));
+  const Finished done =
+      scene.in(who, {"iperf3", "-J", "-C", "cubic", "-t", "2", "-O", "1", "-c", address},
+               std::chrono::seconds(15));
   const Json result = Json::parse(done.output, nullptr, false);
-  if (!result.is_object() || !result.contains("end") || !result["end"].contains("sum_received")) return 0;
+  if (!result.is_object() || !result.contains("end") || !result["end"].contains("sum_received"))
+    return 0;
   return result["end"]["sum_received"].value("bits_per_second", 0.0) / 1e9;
 }
 
@@ -48,7 +54,8 @@ std::string two(const char* format, double a, double b) {
 }
 
 bool listens(const Scene& scene, const std::string& who, const std::string& port) {
-  return scene.in(who, {"ss", "-Hltn", "sport", "=", ":" + port}).output.find(port) != std::string::npos;
+  return scene.in(who, {"ss", "-Hltn", "sport", "=", ":" + port}).output.find(port) !=
+         std::string::npos;
 }
 
 std::uint64_t handshakes(const Scene& scene, const std::string& who) {
@@ -61,94 +68,137 @@ std::uint64_t handshakes(const Scene& scene, const std::string& who) {
 
 void start_servers(Scene& scene) {
   if (!scene.others.contains("web"))
-    scene.others["web"] = scene.start("bob", {"python3", "-m", "http.server", "--bind", "::", "--directory", scene.folder(), kWebPort}, "web.log");
-  if (!scene.others.contains("iperf3")) scene.others["iperf3"] = scene.start("bob", {"iperf3", "-s"}, "iperf3.log");
+    scene.others["web"] = scene.start(
+        "bob",
+        {"python3", "-m", "http.server", "--bind", "::", "--directory", scene.folder(), kWebPort},
+        "web.log");
+  if (!scene.others.contains("iperf3"))
+    scene.others["iperf3"] = scene.start("bob", {"iperf3", "-s"}, "iperf3.log");
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (std::chrono::steady_clock::now() < until && !(listens(scene, "bob", kWebPort) && listens(scene, "bob", "5201")))
+  while (std::chrono::steady_clock::now() < until &&
+         !(listens(scene, "bob", kWebPort) && listens(scene, "bob", "5201")))
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
-void stop_server(Scene& scene, const std::string& which) { scene.others.erase(which); }
+void stop_server(Scene& scene, const std::string& which) {
+  scene.others.erase(which);
+}
 
 Seen show_ping(Scene& scene, const std::string& who) {
   const PingResult v6 = ping(scene, who, scene.names["bob"], kPings, "0.02");
   const PingResult v4 = ping(scene, who, scene.ipv4["bob"], kPings, "0.02");
-  if (!v6.all || !v4.all) return {false, std::string(v6.all ? "IPv4" : "IPv6") + " echoes are lost", ""};
-  return {true, who + " -> bob, 10 echoes each over IPv6 and IPv4, none lost", v6.average + " ms, " + v4.average + " ms"};
+  if (!v6.all || !v4.all)
+    return {false, std::string(v6.all ? "IPv4" : "IPv6") + " echoes are lost", ""};
+  return {true, who + " -> bob, 10 echoes each over IPv6 and IPv4, none lost",
+          v6.average + " ms, " + v4.average + " ms"};
 }
 
 Seen show_curl(Scene& scene, const std::string& who) {
   std::string speeds[2];
   int i = 0;
   for (const std::string& address : {scene.names["bob"], scene.ipv4["bob"]}) {
-    const Finished page = scene.in(who, {"curl", "-s", "--max-time", "5", url(address, "index.html")});
-    if (page.code != 0 || page.output != "hello from bob\n") return {false, "curl " + url(address, "index.html") + " failed (" + std::to_string(page.code) + ")", ""};
-    const Finished large = scene.in(who, {"curl", "-s", "--max-time", "15", "-o", "/dev/null", "-w", "%{size_download} %{speed_download}", url(address, "large")});
+    const Finished page =
+        scene.in(who, {"curl", "-s", "--max-time", "5", url(address, "index.html")});
+    if (page.code != 0 || page.output != "hello from bob\n")
+      return {false,
+              "curl " + url(address, "index.html") + " failed (" + std::to_string(page.code) + ")",
+              ""};
+    const Finished large =
+        scene.in(who, {"curl", "-s", "--max-time", "15", "-o", "/dev/null", "-w",
+                       "%{size_download} %{speed_download}", url(address, "large")});
     const std::string speed = match(large.output, R"(67108864 (\d+))");
-    if (large.code != 0 || speed.empty()) return {false, "curl of 64 MiB from " + address + " failed (" + std::to_string(large.code) + ")", ""};
+    if (large.code != 0 || speed.empty())
+      return {false,
+              "curl of 64 MiB from " + address + " failed (" + std::to_string(large.code) + ")",
+              ""};
     char text[32];
     std::snprintf(text, sizeof text, "%.0f MB/s", std::strtod(speed.c_str(), nullptr) / 1e6);
     speeds[i++] = text;
   }
-  return {true, who + " fetches a page and 64 MiB from bob's web server, over IPv6 and IPv4", speeds[0] + ", " + speeds[1]};
+  return {true, who + " fetches a page and 64 MiB from bob's web server, over IPv6 and IPv4",
+          speeds[0] + ", " + speeds[1]};
 }
 
 Seen show_iperf(Scene& scene, const std::string& who) {
   const double v6 = iperf_gbits(scene, who, scene.names["bob"]);
   const double v4 = iperf_gbits(scene, who, scene.ipv4["bob"]);
-  if (v6 <= 0 || v4 <= 0) return {false, "iperf3 over IPv" + std::string(v6 <= 0 ? "6" : "4") + " gave no result", ""};
-  return {true, who + " -> bob, TCP through the node, over IPv6 and IPv4", two("%.2f Gb/s, %.2f Gb/s", v6, v4)};
+  if (v6 <= 0 || v4 <= 0)
+    return {false, "iperf3 over IPv" + std::string(v6 <= 0 ? "6" : "4") + " gave no result", ""};
+  return {true, who + " -> bob, TCP through the node, over IPv6 and IPv4",
+          two("%.2f Gb/s, %.2f Gb/s", v6, v4)};
 }
 
 Seen show_errors(Scene& scene) {
   std::string stranger = scene.names["bob"];
   stranger.back() = stranger.back() == '1' ? '2' : '1';
   const auto began = std::chrono::steady_clock::now();
-  const Finished unknown = scene.in("alice", {"curl", "-s", "-S", "--max-time", "5", url(stranger, "")});
-  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  const Finished unknown =
+      scene.in("alice", {"curl", "-s", "-S", "--max-time", "5", url(stranger, "")});
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
   const bool at_once = unknown.code == 7;  // "could not connect"; a time-out would be 28
-  const Finished ttl = scene.in("alice", {"ping", "-n", "-c", "1", "-t", "1", "-W", "2", scene.names["bob"]});
-  const bool expired = ttl.output.find(scene.names["node"]) != std::string::npos && ttl.output.find("Time exceeded") != std::string::npos;
-  const Finished large = scene.in("alice", {"ping", "-n", "-c", "1", "-M", "do", "-s", "1400", "-W", "2", scene.ipv4["bob"]});
-  const bool too_long = large.output.find("too long") != std::string::npos || large.output.find("needed") != std::string::npos;
+  const Finished ttl =
+      scene.in("alice", {"ping", "-n", "-c", "1", "-t", "1", "-W", "2", scene.names["bob"]});
+  const bool expired = ttl.output.find(scene.names["node"]) != std::string::npos &&
+                       ttl.output.find("Time exceeded") != std::string::npos;
+  const Finished large = scene.in(
+      "alice", {"ping", "-n", "-c", "1", "-M", "do", "-s", "1400", "-W", "2", scene.ipv4["bob"]});
+  const bool too_long = large.output.find("too long") != std::string::npos ||
+                        large.output.find("needed") != std::string::npos;
   if (!at_once) return {false, "curl to a name that nobody has: " + unknown.output, ""};
   if (!expired) return {false, "ping with TTL 1 was not answered by the node", ""};
   if (!too_long) return {false, "a packet that does not fit was not answered", ""};
   char figure[48];
   std::snprintf(figure, sizeof figure, "%.0f ms until curl fails", ms);
-  return {true, "no such name, TTL 1 (answered by the node), too long: each reaches the application as ICMP", figure};
+  return {
+      true,
+      "no such name, TTL 1 (answered by the node), too long: each reaches the application as ICMP",
+      figure};
 }
 
 Seen show_rotation(Scene& scene, bool rotate) {
   const std::uint64_t before = handshakes(scene, "alice");
-  Background pinging = scene.start("alice", {"ping", "-n", "-q", "-c", "1000", "-i", "0.002", "-W", "2", scene.names["bob"]}, "rotation.log");
+  Background pinging = scene.start(
+      "alice", {"ping", "-n", "-q", "-c", "1000", "-i", "0.002", "-W", "2", scene.names["bob"]},
+      "rotation.log");
   for (int i = 0; i < 4; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(400));
-    if (rotate) scene.entresol(i % 2 == 0 ? "alice" : "bob", {"rekey", "-c", scene.file(i % 2 == 0 ? "alice.yaml" : "bob.yaml")});
+    if (rotate)
+      scene.entresol(i % 2 == 0 ? "alice" : "bob",
+                     {"rekey", "-c", scene.file(i % 2 == 0 ? "alice.yaml" : "bob.yaml")});
   }
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (pinging.alive() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  while (pinging.alive() && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   const Finished log = run_program({"cat", scene.file("rotation.log")});
   const std::string received = match(log.output, R"((\d+) received)");
   const std::uint64_t made = handshakes(scene, "alice") - before;
   if (made < 2) return {false, "the link's keys were not replaced", ""};
-  if (received != "1000") return {false, received + " of 1000 echoes came back while keys were replaced", ""};
-  return {true, "keys of links and session replaced four times under 1000 echoes, none lost", std::to_string(made) + " new link keys"};
+  if (received != "1000")
+    return {false, received + " of 1000 echoes came back while keys were replaced", ""};
+  return {true, "keys of links and session replaced four times under 1000 echoes, none lost",
+          std::to_string(made) + " new link keys"};
 }
 
 Seen show_killed(Scene& scene, bool kill) {
   if (kill) scene.node.kill_now();
-  const bool stopped = scene.in("alice", {"ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", scene.names["bob"]}).code != 0;
+  const bool stopped =
+      scene.in("alice", {"ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", scene.names["bob"]})
+          .code != 0;
   if (!stopped) return {false, "alice still reaches bob", ""};
   const auto began = std::chrono::steady_clock::now();
   if (!scene.start_node()) return {false, "the node does not come back", ""};
   bool back = false;
   const auto until = began + std::chrono::seconds(20);
   while (!back && std::chrono::steady_clock::now() < until)
-    back = scene.in("alice", {"ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", scene.names["bob"]}).code == 0;
-  if (!back) return {false, "with the node killed the flow stopped, but it does not go on with a new node", ""};
+    back = scene.in("alice", {"ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", scene.names["bob"]})
+               .code == 0;
+  if (!back)
+    return {false, "with the node killed the flow stopped, but it does not go on with a new node",
+            ""};
   char figure[48];
-  std::snprintf(figure, sizeof figure, "%.1f s until it goes on", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+  std::snprintf(figure, sizeof figure, "%.1f s until it goes on",
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   return {true, "node killed with SIGKILL: the flow stops; node started again: it goes on", figure};
 }
 

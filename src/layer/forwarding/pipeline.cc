@@ -175,7 +175,8 @@ void Pipeline::open_one(Packet& packet) {
   }
   ReceiveKeys* keys = tables_.receive.find(index);
   if (keys == nullptr || (keys->protocol == security::Protocol::kNative) != native) {
-    if (native && control_.size() < config_.max_control)
+    // Anybody can send such: they leave room for handshakes.
+    if (native && control_.size() < config_.max_control / 4)
       control_.push_back({base::Bytes(datagram.begin(), datagram.end()), burst.path, true});
     return drop(packet, DropReason::record_index_unknown);
   }

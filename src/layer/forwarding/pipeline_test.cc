@@ -437,6 +437,16 @@ TEST_F(PipelineTest, AnUnknownIndexGoesToTheControlSide) {
   EXPECT_EQ(bench.pipeline.control()[0].bytes, datagram);
 }
 
+TEST_F(PipelineTest, RecordsThatNobodyCanPlaceLeaveRoomForHandshakes) {
+  Bytes datagram = bench.seal(a, bench.packet(10, 12));
+  datagram[5] ^= 1;
+  for (int i = 0; i < 500; ++i) bench.feed({datagram}, {a});
+  EXPECT_EQ(bench.pipeline.control().size(), 64u);
+  bench.feed({Bytes(200, 0x10)}, {a});
+  EXPECT_EQ(bench.pipeline.control().size(), 65u);
+  EXPECT_EQ(bench.drops(DropReason::handshake_queue_full), 0u);
+}
+
 // Free slots of the table are marked by it.
 TEST_F(PipelineTest, IndexZeroIsNobodys) {
   Bytes datagram = bench.seal(a, bench.packet(10, 12));
