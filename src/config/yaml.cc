@@ -44,8 +44,8 @@ base::Result<YAML::Node> parse_yaml(std::string_view text, const std::string& fi
   }
 }
 
-YamlMap::YamlMap(YamlContext& context, YAML::Node node, std::string path)
-    : context_(context), node_(std::move(node)), path_(std::move(path)) {
+YamlMap::YamlMap(YamlContext& context, const YAML::Node& node, std::string path)
+    : context_(context), node_(node), path_(std::move(path)) {
   if (!node_.IsMap())
     fail_at(node_.Mark(), code::kConfigBadValue, path_ + ": expected a mapping of keys");
 }

@@ -23,7 +23,7 @@ struct YamlContext {
 class YamlMap {
  public:
   // `path` is what errors call this mapping: "layers[0].tun".
-  YamlMap(YamlContext& context, YAML::Node node, std::string path);
+  YamlMap(YamlContext& context, const YAML::Node& node, std::string path);
 
   // Each names a key as known. Absent: the default, or kConfigMissingKey for the required ones.
   std::string required_text(std::string_view key);

@@ -88,6 +88,7 @@ void Dispatcher::run(Entry& entry, std::span<Miss> misses) {
 
 std::vector<Dispatcher::Usage> Dispatcher::usage() const {
   std::vector<Usage> out;
+  out.reserve(entries_.size());
   for (const auto& [id, entry] : entries_) out.push_back(entry.usage);
   return out;
 }

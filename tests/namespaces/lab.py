@@ -28,7 +28,7 @@ ROOT = Path(os.environ.get("ENTRESOL_ROOT") or Path(__file__).resolve().parents[
 ENTRESOL = os.environ.get("ENTRESOL") or str(ROOT / "build" / "release" / "src" / "cli" / "entresol")
 PORT = 4850
 POOL = "100.64.0.0/16"
-PATIENCE = 60.0  # seconds: the deadline of an event; no event is expected to need it
+PATIENCE = float(os.environ.get("ENTRESOL_LAB_PATIENCE", "60"))  # seconds: the deadline of an event; none is expected to need it
 COMMAND_LIMIT = 60.0
 PREFIX = "interop-"
 OWN = f"{PREFIX}{os.getpid()}-"
@@ -368,14 +368,14 @@ def remove_leftovers() -> None:
 
 class Star:
     """The usual scene: a node, native hosts alice and bob that know each other, and, if wanted, a guest carol (a WireGuard client
-    that is not started). Underlay of WHO: 10.83.NET.2, the node's 10.83.NET.1, NET being 1, 2, 3 in that order."""
+    that is not started) and others who have a link only. Underlay of WHO: 10.83.NET.2, the node's 10.83.NET.1."""
 
-    NETS = {"alice": 1, "bob": 2, "carol": 3, "dave": 4}
+    NETS = {"alice": 1, "bob": 2, "carol": 3, "dave": 4, "erin": 5}
 
-    def __init__(self, lab: Lab, guest: bool = False, stranger: bool = False, mtu: int | None = None, node=None, hosts=None, guest_entry=None):
+    def __init__(self, lab: Lab, guest: bool = False, others=(), mtu: int | None = None, node=None, hosts=None, guest_entry=None):
         self.lab, self.layer = lab, Layer(lab)
         self._node, self._hosts, self._guest_entry = node or {}, hosts or {}, guest_entry or {}
-        everybody = ["alice", "bob"] + ["carol"] * guest + ["dave"] * stranger
+        everybody = ["alice", "bob"] + ["carol"] * guest + list(others)
         lab.add_space("node")
         for who in everybody:
             lab.add_space(who)
@@ -393,7 +393,7 @@ class Star:
 
     def configure_node(self, **layer_keys) -> None:
         entry = self.layer.entry("node", **layer_keys)
-        if self.carol:
+        if self.carol and "guests" not in entry:
             entry["guests"] = [{"grant": self.carol.path("grant"), **self._guest_entry}]
         self.lab.configure("node", **{"listen": f":{PORT}", "layers": [entry], **self._node})
 

@@ -83,7 +83,7 @@ def too_big_for(bench: Lab, who: str, family: int, address: str, size: int) -> i
                 return sender.getsockopt(level, mtu) if error.errno == errno.EMSGSIZE else 0
             return 0
 
-        return until(f"{who} is told that {size} octets to {address} are too many", told)
+        return until(f"{who} is told that {size} octets to {address} are too many", told, 20)
 
 
 def test_too_big_is_told(bench: Lab) -> None:
@@ -101,6 +101,15 @@ def test_too_big_is_told(bench: Lab) -> None:
     check(bench.drops("node", "too_big") >= 1, "the node has not counted what it could not send")
     check(too_big_for(bench, "alice", socket.AF_INET, star.carol.ipv4, 1400) == INNER_V4, "alice, her own device, IPv4")
     check(too_big_for(bench, "alice", socket.AF_INET6, star.carol.address, 1400) == INNER_V4, "alice, her own device, IPv6")
+
+
+def test_too_big_for_every_link(bench: Lab) -> None:
+    """A guest's device is larger than any native link: what fits none, its node refuses at once, and says so."""
+    star = scene(bench)
+    Guest(star, star.carol)
+    bench.until_reaches("carol", star.alice.address)
+    for family, address in ((socket.AF_INET6, star.alice.address), (socket.AF_INET, star.alice.ipv4)):
+        check(too_big_for(bench, "carol", family, address, 1420) == INNER_V4, f"carol, on the way to {address}")
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -143,7 +152,7 @@ def test_guest_uploads(bench: Lab) -> None:
     for who in ("carol", "alice"):
         for address in (f"[{star.bob.address}]", star.bob.ipv4):
             Receiver.digests.clear()
-            got = bench.within(who, "curl", "-s", "-S", "--max-time", "60", "-T", content, f"http://{address}:8080/", limit=70)
+            got = bench.within(who, "curl", "-s", "-S", "--max-time", "20", "-T", content, f"http://{address}:8080/", limit=30)
             check(got.code == 0 and Receiver.digests == [want], f"upload from {who} to {address}: {got.text}")
     check(bench.drops("node", "too_big") > 0, "nothing was too big: the test shows nothing")
     server.shutdown()
@@ -209,6 +218,6 @@ def arrives(out: socket.socket, listener: socket.socket, content: bytes, what: s
 
 
 if __name__ == "__main__":
-    lab.main(test_every_size, test_too_big_is_told, test_guest_uploads, test_udp_1300, test_fragments,
+    lab.main(test_every_size, test_too_big_is_told, test_too_big_for_every_link, test_guest_uploads, test_udp_1300, test_fragments,
              test_fragments_too_big,
              tools=("wg", "wireguard-go", "iperf3", "curl", "ss"))

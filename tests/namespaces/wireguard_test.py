@@ -83,6 +83,22 @@ def test_node_restarts(bench: Lab) -> None:
     exchange(star)
 
 
+def test_two_guests(bench: Lab) -> None:
+    """Two guests of one node reach each other."""
+    star = Star(bench, guest=True, others=["dave"])
+    dave = star.layer.guest("dave", "100.64.7.4", "node")
+    star.configure_node(guests=[{"grant": star.carol.path("grant")}, {"grant": dave.path("grant")}])
+    star.start_node()
+    Guest(star, star.carol)
+    Guest(star, dave, "dave", keepalive=1)
+    until("dave is attached", lambda: bench.link("node", "dave")["up"])
+    for address in (dave.address, dave.ipv4):
+        bench.until_reaches("carol", address)
+        check(bench.ping("carol", address, 10).all, f"echoes to {address} are lost")
+    need("ip", "-n", bench.space("dave"), "link", "set", "under0", "down")
+    check(not bench.reaches("carol", dave.address), "dave answers though he is away")
+
+
 def test_preshared_key(bench: Lab) -> None:
     key = need("wg", "genpsk").out.strip()
     psk = bench.write("carol.psk", key + "\n")
@@ -197,7 +213,7 @@ def strange_datagrams(star: Star, known: bytes, unknown: bytes) -> list[bytes]:
 
 
 def test_not_a_byte_to_a_stranger(bench: Lab) -> None:
-    star = scene(bench, stranger=True)
+    star = scene(bench, others=["dave"])
     capture = Sniffer(bench, "carol", "under0")
     Guest(star, star.carol)
     exchange(star)
@@ -260,7 +276,7 @@ class Flood:
 
 def test_under_load(bench: Lab) -> None:
     """Flooded, the node asks for cookies. The guest shows one and is let in; a stranger that never does is not."""
-    star = scene(bench, stranger=True)
+    star = scene(bench, others=["dave"])
     sniffer = Sniffer(bench, "carol", "under0")
     answers = Sniffer(bench, "dave", "under0")
     flood = Flood(star, star.node.wireguard_key, (f"10.83.{star.NETS['dave']}.1", PORT))
@@ -300,6 +316,6 @@ def test_persistent_keepalive(bench: Lab) -> None:
 
 
 if __name__ == "__main__":
-    lab.main(test_guest_begins, test_wrong_node_key, test_node_begins, test_node_restarts, test_preshared_key, test_roaming,
-             test_replayed_and_reordered, test_not_a_byte_to_a_stranger, test_under_load, test_persistent_keepalive,
+    lab.main(test_guest_begins, test_wrong_node_key, test_node_begins, test_node_restarts, test_two_guests, test_preshared_key,
+             test_roaming, test_replayed_and_reordered, test_not_a_byte_to_a_stranger, test_under_load, test_persistent_keepalive,
              tools=("wg", "wireguard-go", "ss"))

@@ -237,7 +237,7 @@ void Member::send(std::span<const forwarding::OutBurst> bursts) {
 }
 
 void Member::flush_agents(base::TimePoint now, std::int64_t unix_nanos) {
-  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+  for (LayerIndex i = 0; i < layer_total(); ++i) {
     auto& agent = layers_[i]->agent;
     do {
       agent.after_batch(now, unix_nanos);
@@ -285,7 +285,7 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
     const DropReason reason = layers_[handshake.layer]->agent.handshake(view, now, unix_nanos);
     if (reason != DropReason::none) count_drop(reason);
   }
-  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+  for (LayerIndex i = 0; i < layer_total(); ++i) {
     Layer& layer = *layers_[i];
     for (bool guests : {false, true}) {
       auto& machine = layer.peers(guests).machine;
@@ -334,7 +334,7 @@ void Member::handle_control(const forwarding::ControlDatagram& datagram, base::T
   const bool guests = datagram.bytes[0] < 0x10;
   const bool opens = datagram.bytes[0] == 0x01 || datagram.bytes[0] == 0x10;
   DropReason reason = opens ? DropReason::handshake_mac1 : DropReason::handshake_unexpected;
-  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+  for (LayerIndex i = 0; i < layer_total(); ++i) {
     auto& machine = layers_[i]->peers(guests).machine;
     if (!machine || !machine->is_for_us(datagram.bytes)) continue;
     security::Events events;
@@ -507,7 +507,7 @@ void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
 }
 
 void Member::rekey(base::TimePoint now, std::int64_t unix_nanos) {
-  for (LayerIndex i = 0; i < layers_.size(); ++i) {
+  for (LayerIndex i = 0; i < layer_total(); ++i) {
     Layer& layer = *layers_[i];
     security::Events events;
     for (auto& [peer, link] : layer.native.links)

@@ -128,6 +128,7 @@ class Member : private forwarding::Local {
   void to_self(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
   void consume(forwarding::Packet& packet, LayerIndex layer, base::TimePoint now);
   LayerIndex layer_of(const wire::HeaderView& view) const;
+  LayerIndex layer_total() const { return static_cast<LayerIndex>(layers_.size()); }
   static const wire::Name* guest_here(const Layer& layer, const inner::IpPacket& ip);
 
   void send(std::span<const forwarding::OutBurst> bursts);

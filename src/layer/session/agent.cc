@@ -85,7 +85,6 @@ DropReason Agent::outbound(base::MutableBytes packet, const inner::IpPacket& ip,
     answer(inner::IcmpError::kNoRoute, 0, packet, local, ip.destination);
     return session == nullptr ? DropReason::destination_unknown : DropReason::link_down;
   }
-  const inner::Address& own = ip.version == 4 ? ip.source : session->local.octets;
   if (ip.version == 4 ? ipv4_of(ip.source) != session->local_addresses.ipv4
                       : ip.source != session->local.octets)
     return DropReason::inside_not_ours;
@@ -93,11 +92,12 @@ DropReason Agent::outbound(base::MutableBytes packet, const inner::IpPacket& ip,
       reason != DropReason::none)
     return reason;
   if (segmenter_.largest() > mtu_) {
-    answer(inner::IcmpError::kTooBig, mtu_, packet, local, own);
+    // From the destination: the sender's system does not believe packets that come from itself.
+    answer(inner::IcmpError::kTooBig, mtu_, packet, local, ip.destination);
     return DropReason::too_big;
   }
   if (!session->send) return wait(*session, packet, offload, now, unix_nanos);
-  return seal_all(packet, ip, offload, *session, now);
+  return seal_all(ip, *session, now);
 }
 
 Session* Agent::session_to(const inner::IpPacket& ip, const wire::Name& local) {
@@ -164,13 +164,10 @@ void Agent::prepare_headers(Flow& flow, const Session& session) {
   flow.session_keys = session.keys_changed;
 }
 
-DropReason Agent::seal_all(base::MutableBytes packet, const inner::IpPacket& ip,
-                           const inner::Offload& offload, Session& session, base::TimePoint now) {
-  (void)offload;
+DropReason Agent::seal_all(const inner::IpPacket& ip, Session& session, base::TimePoint now) {
   Flow& flow = flow_for(ip, session, now);
   if (flow.session_keys != session.keys_changed) prepare_headers(flow, session);
-  flow.saved_size = static_cast<std::uint16_t>(std::min(packet.size(), kSavedHeaders));
-  std::memcpy(flow.saved.data(), packet.data(), flow.saved_size);
+  flow.save(ip);
   sessions_.touch(session);
   inner::Segment segment;
   while (segmenter_.next(segment))
@@ -232,8 +229,7 @@ base::MutableBytes Agent::wrap(const inner::IpPacket& ip, const wire::Name& loca
     flow = &flows_.add(key, other == nullptr || !other->opened_here, ip.flow_label, now);
   }
   flow->last_used = now;
-  flow->saved_size = static_cast<std::uint16_t>(std::min(ip.bytes.size(), kSavedHeaders));
-  std::memcpy(flow->saved.data(), ip.bytes.data(), flow->saved_size);
+  flow->save(ip);
   wire::Header header;
   header.ttl = ip.ttl;
   header.traffic_class = ip.traffic_class;

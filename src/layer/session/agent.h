@@ -120,8 +120,8 @@ class Agent {
 
   Session* session_to(const inner::IpPacket& ip, const wire::Name& local);
   Flow& flow_for(const inner::IpPacket& ip, const Session& session, base::TimePoint now);
-  base::DropReason seal_all(base::MutableBytes packet, const inner::IpPacket& ip,
-                            const inner::Offload& offload, Session& session, base::TimePoint now);
+  // What the segmenter has been started with.
+  base::DropReason seal_all(const inner::IpPacket& ip, Session& session, base::TimePoint now);
   bool seal_segment(const inner::Segment& segment, Flow& flow, Session& session,
                     const inner::IpPacket& ip);
   void prepare_headers(Flow& flow, const Session& session);

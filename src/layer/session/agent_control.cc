@@ -73,7 +73,7 @@ void Agent::send_waiting(base::TimePoint now) {
       if (segmenter_.start(packet, ip, waiting.offload, inner::Segmenter::Checksums::kOctet) !=
           DropReason::none)
         continue;
-      seal_all(packet, ip, waiting.offload, *session, now);
+      seal_all(ip, *session, now);
     }
     // Without keys they wait for the next ones.
     if (!session->waiting.empty() && session->send) sessions_.ready().push_back(session);

@@ -2,8 +2,10 @@
 // error for the application can be made. Bounded; idle flows go first.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <list>
 #include <unordered_map>
 
@@ -44,6 +46,13 @@ struct Flow {
   wire::CanonicalForm canonical;
   std::array<std::uint8_t, kSavedHeaders> saved{};
   std::uint16_t saved_size = 0;
+
+  // Keeps the headers of the packet that is sent now. Not of later fragments: there is no ICMP about them.
+  void save(const inner::IpPacket& ip) {
+    if (ip.is_fragment && !ip.is_first_fragment) return;
+    saved_size = static_cast<std::uint16_t>(std::min(ip.bytes.size(), kSavedHeaders));
+    std::memcpy(saved.data(), ip.bytes.data(), saved_size);
+  }
 };
 
 class FlowTable {
