@@ -17,7 +17,7 @@ void start_guest(Scene& scene, bool right_key) {
              "[Interface]\nPrivateKey = " + scene.guest_private_key + "\n\n[Peer]\nPublicKey = " +
                  (right_key ? scene.node_wireguard_key : scene.guest_private_key) +
                  "\nEndpoint = 10.71.3.1:4850\nAllowedIPs = 100.64.0.0/16, " +
-                 scene.names["node"].substr(0, 9) + "::/32\n");
+                 names_prefix(scene.names["node"]) + "\n");
   scene.others["wireguard-go"] =
       scene.start("carol", {"env", "WG_PROCESS_FOREGROUND=1", "wireguard-go", "-f", kInterface},
                   "wireguard-go.log");

@@ -3,10 +3,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
+
+#include "wire/name.h"
 
 namespace entresol::cli::demo {
 namespace {
@@ -21,6 +24,13 @@ bool ip(std::vector<std::string> arguments) {
 }
 
 }  // namespace
+
+std::string names_prefix(const std::string& name) {
+  auto prefix = wire::name_from_text(name);
+  if (!prefix) return name + "/32";
+  std::fill(prefix->octets.begin() + 4, prefix->octets.end(), std::uint8_t{0});
+  return wire::to_string(*prefix) + "/32";
+}
 
 bool write_text(const std::string& path, const std::string& text) {
   std::ofstream out(path);

@@ -63,5 +63,7 @@ class Scene {
 };
 
 bool write_text(const std::string& path, const std::string& text);
+// The prefix that all names of the layer share, of any of them: "fd35:12ab::/32".
+std::string names_prefix(const std::string& name);
 
 }  // namespace entresol::cli::demo

@@ -6,7 +6,7 @@ namespace entresol::cli::demo {
 namespace {
 
 void route(Scene& scene, const char* verb) {
-  const std::string names = scene.names["alice"].substr(0, 9) + "::/32";
+  const std::string names = names_prefix(scene.names["alice"]);
   scene.in("alice", {"ip", "route", verb, names, "dev", "ent0", "src", scene.names["alice"]});
 }
 
