@@ -274,8 +274,7 @@ class Node {
     std::size_t octets = 0;
     for (const OutBurst& burst : out_) octets += burst.length;
     if (octets != plan_.batch * record_) Options::fail("not all packets were forwarded");
-    for (const LinkId id : pipeline_.touched()) tables_.links[id].touched = false;
-    pipeline_.touched().clear();
+    pipeline_.clear_reports();
     now_ += std::chrono::microseconds(10);
   }
 

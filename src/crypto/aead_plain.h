@@ -29,7 +29,7 @@ class alignas(64) PlainAead {
             std::uint8_t* out, std::uint8_t* tag) const noexcept;
   [[nodiscard]] bool open(const std::uint8_t* nonce, base::ByteView aad, const std::uint8_t* in,
                           std::size_t n, std::uint8_t* out, const std::uint8_t* tag) const noexcept;
-  void prefetch() const noexcept { __builtin_prefetch(this); }
+  void prefetch(std::size_t) const noexcept { __builtin_prefetch(this); }
 
  private:
   struct FreeCipher {

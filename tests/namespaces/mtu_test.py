@@ -205,6 +205,21 @@ def test_fragments_too_big(bench: Lab) -> None:
     fragments(bench, star, (("bob", "alice"), ("alice", "bob")), 15)
 
 
+def test_nodes_cut_for_guests(bench: Lab) -> None:
+    """IPv4 without DF that fits a guest's device and no native link: nobody but its node can cut it."""
+    star = scene(bench, bob_over_ipv6=False)
+    Guest(star, star.carol)
+    bench.until_reaches("carol", star.bob.address)
+    with bench.socket("bob", socket.AF_INET, socket.SOCK_DGRAM) as listener, bench.socket("carol", socket.AF_INET, socket.SOCK_DGRAM) as out:
+        listener.bind((star.bob.ipv4, 4000))
+        listener.settimeout(0.5)
+        out.connect((star.bob.ipv4, 4000))
+        out.setsockopt(socket.IPPROTO_IP, 10, 0)
+        for size in (INNER_V4 - 28 + 1, 1380, 1420 - 28):
+            arrives(out, listener, os.urandom(size), f"{size} octets from carol", lab.PATIENCE)
+    check(bench.drops("node", "too_big") == 0, "refused instead of cut")
+
+
 def arrives(out: socket.socket, listener: socket.socket, content: bytes, what: str, seconds: float) -> None:
     """Sent anew until it comes: the first may be answered with what fits, from which the kernel then learns."""
     def came() -> bool:
@@ -219,5 +234,5 @@ def arrives(out: socket.socket, listener: socket.socket, content: bytes, what: s
 
 if __name__ == "__main__":
     lab.main(test_every_size, test_too_big_is_told, test_too_big_for_every_link, test_guest_uploads, test_udp_1300, test_fragments,
-             test_fragments_too_big,
+             test_fragments_too_big, test_nodes_cut_for_guests,
              tools=("wg", "wireguard-go", "iperf3", "curl", "ss"))

@@ -75,8 +75,7 @@ TEST(Allocations, ThereAreNoneInSteadyState) {
     if (round > 0) {
       EXPECT_EQ(made, 0u) << "round " << round;
     }
-    for (LinkId id : bench.pipeline.touched()) bench.tables.links[id].touched = false;
-    bench.pipeline.touched().clear();
+    bench.pipeline.clear_reports();
   }
   EXPECT_EQ(bench.pipeline.counters().forwarded + bench.local.taken, 4000u);
 }

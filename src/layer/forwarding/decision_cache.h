@@ -1,12 +1,14 @@
 // What was decided for a flow, so that the next packet runs no service. A decision matches ingress link and everything of
 // the header that a service can have seen; it rests on generations, checked on a hit. Any entry may vanish at any time.
 //
-// Owned by one worker. Memory is fixed at construction. The hash is seeded: whoever aims at one set only evicts entries.
+// Owned by one worker. Address space is fixed at construction, memory is taken as entries are used. The hash is seeded:
+// whoever aims at one set only evicts entries.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "base/drop.h"
@@ -36,6 +38,7 @@ struct alignas(64) DecisionKey {
   }
 };
 
+// All zero: an empty entry.
 struct alignas(64) Decision {
   std::uint32_t epoch = 0;   // of the tables when it was last found to hold; 0: empty entry
   std::uint32_t policy = 0;  // generation of the layer's policy and services
@@ -52,42 +55,63 @@ struct alignas(64) Decision {
 
 class DecisionCache {
  public:
-  // `entries` is a power of two, at least 8; 128 octets each.
+  // `entries` is a power of two, at least 8; 130 octets each.
   DecisionCache(std::size_t entries, std::uint64_t seed);
 
   std::uint64_t hash(const DecisionKey& key) const {
-    std::uint64_t h = seed_;
     // Words 2 to 6: flow id, inner fields and names; 7: ingress. Words 0 and 1 hardly differ among flows.
-    for (std::size_t i = 2; i < 8; ++i) h = (h ^ key.words[i]) * 0x9e3779b97f4a7c15u;
-    return h ^ h >> 32;
+    const std::uint64_t h = fold(key.words[2] ^ seeds_[0], key.words[3] ^ seeds_[1]) ^
+                            fold(key.words[4] ^ seeds_[2], key.words[5] ^ seeds_[3]) ^
+                            fold(key.words[6] ^ seeds_[4], key.words[7] ^ seeds_[5]);
+    return fold(h, kMultiplier);
   }
+  // The entries whose tags agree: one as a rule, if the flow is known.
   void prefetch(std::uint64_t hash) const {
-    const Entry* set = &entries_[hash & set_mask_];
-    __builtin_prefetch(&set->key);
-    __builtin_prefetch(&set->decision);
+    const std::size_t set = hash & set_mask_;
+    for (std::size_t way = set; way < set + kWays; ++way) {
+      if (tags_[way] != tag(hash)) continue;
+      __builtin_prefetch(&entries_[way].key);
+      __builtin_prefetch(&entries_[way].decision);
+    }
   }
   // Null on a miss.
   Decision* find(const DecisionKey& key, std::uint64_t hash) {
-    Entry* set = &entries_[hash & set_mask_];
-    for (std::size_t way = 0; way < kWays; ++way)
-      if (set[way].decision.epoch != 0 && set[way].key == key) return &set[way].decision;
+    const std::size_t set = hash & set_mask_;
+    for (std::size_t way = set; way < set + kWays; ++way) {
+      Entry& entry = entries_[way];
+      if (tags_[way] == tag(hash) && entry.key == key && entry.decision.epoch != 0)
+        return &entry.decision;
+    }
     return nullptr;
   }
   // Takes a free way of the set, or that of the least recently used.
   Decision* insert(const DecisionKey& key, std::uint64_t hash);
   void clear();
-  std::size_t capacity() const { return entries_.size(); }
+  std::size_t capacity() const { return tags_.size(); }
   std::uint64_t evictions() const { return evictions_; }
 
  private:
   static constexpr std::size_t kWays = 4;
+  static constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15u;
   struct Entry {
     DecisionKey key;
     Decision decision;
   };
-  std::uint64_t seed_;
+  struct Release {
+    void operator()(void* memory) const;
+  };
+
+  static std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
+    const auto product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  }
+  static std::uint16_t tag(std::uint64_t hash) { return static_cast<std::uint16_t>(hash >> 48); }
+
+  std::array<std::uint64_t, 6> seeds_;
   std::uint64_t set_mask_;
-  std::vector<Entry> entries_;
+  std::vector<std::uint16_t> tags_;  // of the entries' hashes: these stay in the nearest caches
+  std::unique_ptr<void, Release> memory_;
+  Entry* entries_ = nullptr;  // in memory_
   std::uint64_t evictions_ = 0;
 };
 

@@ -27,6 +27,8 @@ constexpr std::uint32_t kWireGuardTransport = 4;  // type and three octets of ze
 constexpr std::size_t kMaxSegments = 64;          // of one GSO call
 constexpr std::size_t kMaxBurst = 65000;          // octets of one GSO call
 constexpr std::size_t kSealRoom = 64;  // what a record may be longer than the datagram it came in
+constexpr std::size_t kAhead =
+    6;  // keys are asked for this many packets, or links, before their turn
 
 }  // namespace
 
@@ -36,7 +38,9 @@ Pipeline::Pipeline(const PipelineConfig& config, Tables& tables, Decider& decide
       decider_(decider),
       local_(local),
       cache_(config.cache_entries, config.seed),
-      arena_(new std::uint8_t[kBatchBytes + 65536 + (kBatch + 32) * kSealRoom]) {}
+      arena_(new std::uint8_t[kBatchBytes + 65536 + (kBatch + 32) * kSealRoom]) {
+  reports_.reserve(2 * kBatch);
+}
 
 Pipeline::~Pipeline() = default;
 
@@ -65,6 +69,7 @@ void Pipeline::begin() {
   outs_ = 0;
   actives_ = 0;
   errors_ = 0;
+  guests_ = false;
 }
 
 void Pipeline::run(base::TimePoint now) {
@@ -130,18 +135,36 @@ std::span<const OutBurst> Pipeline::to_guest(LinkId link,
 // ---- open --------------------------------------------------------------------------------------------------------
 
 void Pipeline::open() {
-  // Keys of the whole batch are asked for before the first is used: with many links each is a cache miss.
-  const security::ReceiveLane* asked = nullptr;
+  // With many links each line is a cache miss: the table's are asked for at once, the keys' a few packets ahead.
   for (std::size_t i = 0; i < count_; ++i) {
     const Packet& packet = packets_[i];
-    if (packet.length < wire::kRecordMinimum || packet.data[0] != 0x14) continue;
-    const wire::WireId id{base::load_be32(packet.data + wire::kRecordWireIdOffset)};
-    ReceiveKeys* keys = tables_.receive.find(id.index());
-    if (keys == nullptr || keys->first.get() == asked) continue;
-    asked = keys->first.get();
-    asked->key.aead.prefetch();
+    if (packet.length >= wire::kRecordMinimum)
+      tables_.receive.prefetch(
+          wire::WireId{base::load_be32(packet.data + wire::kRecordWireIdOffset)}.index());
   }
-  for (std::size_t i = 0; i < count_; ++i) open_one(packets_[i]);
+  const ReceiveKeys* asked = nullptr;
+  for (std::size_t ahead = 0; ahead < count_ + kAhead; ++ahead) {
+    if (ahead >= kAhead) open_one(packets_[ahead - kAhead]);
+    if (ahead >= count_) continue;
+    const ReceiveKeys* keys = keys_for(packets_[ahead]);
+    if (keys == nullptr || keys == asked) continue;
+    asked = keys;
+    keys->first->window.prefetch(
+        base::load_be32(packets_[ahead].data + wire::kRecordCounterOffset));
+    security::prefetch(keys->first->key, packets_[ahead].length);
+    const Link& link = tables_.links[keys->link];
+    __builtin_prefetch(&link);
+    __builtin_prefetch(&link.path);
+  }
+}
+
+// Of a native record; null for all else.
+ReceiveKeys* Pipeline::keys_for(const Packet& packet) {
+  if (packet.length < wire::kRecordMinimum ||
+      packet.data[0] != static_cast<std::uint8_t>(wire::DatagramType::native_record))
+    return nullptr;
+  const wire::WireId id{base::load_be32(packet.data + wire::kRecordWireIdOffset)};
+  return tables_.receive.find(id.index());
 }
 
 void Pipeline::open_one(Packet& packet) {
@@ -191,13 +214,13 @@ void Pipeline::open_one(Packet& packet) {
   packet.data += native ? security::kNativeRecordHeader : security::kWireGuardRecordHeader;
   packet.length = static_cast<std::uint32_t>(plain);
   packet.ingress = keys->link;
+  guests_ |= !native;
   note_received(packet, tables_.links[keys->link], index, plain);
 }
 
 void Pipeline::note_received(Packet& packet, Link& link, std::uint32_t index, std::size_t plain) {
   const InBurst& burst = *from_[static_cast<std::size_t>(&packet - packets_.data())];
-  touch(link, packet.ingress);
-  security::Traffic& traffic = link.traffic;
+  security::Traffic& traffic = report(link, packet.ingress).traffic;
   traffic.local_index = index;
   if (burst.path.remote != link.path.remote) [[unlikely]]
     traffic.from = burst.path;
@@ -211,24 +234,31 @@ void Pipeline::note_received(Packet& packet, Link& link, std::uint32_t index, st
   }
 }
 
-void Pipeline::touch(Link& link, LinkId id) {
-  if (link.touched) return;
-  link.touched = true;
-  link.traffic = security::Traffic{};
-  link.traffic.peer = link.peer;
-  touched_.push_back(id);
+LinkReport& Pipeline::report(Link& link, LinkId id) {
+  if (link.report == 0) {
+    LinkReport& fresh = reports_.emplace_back();
+    fresh.link = id;
+    fresh.traffic.peer = link.peer;
+    link.report = static_cast<std::uint32_t>(reports_.size());
+  }
+  return reports_[link.report - 1];
+}
+
+void Pipeline::clear_reports() {
+  for (const LinkReport& report : reports_) tables_.links[report.link].report = 0;
+  reports_.clear();
 }
 
 // ---- guests ------------------------------------------------------------------------------------------------------
 
 void Pipeline::from_guests(base::TimePoint now) {
+  if (!guests_) return;
   std::size_t n = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     Packet& packet = packets_[i];
     if (!packet.done && tables_.links[packet.ingress].kind == LinkKind::kGuest)
       scratch_[n++] = &packet;
   }
-  if (n == 0) return;
   local_.from_guests(std::span<Packet* const>(scratch_.data(), n), now);
   for (std::size_t i = 0; i < n; ++i)
     if (scratch_[i]->done && scratch_[i]->drop != DropReason::none)
@@ -304,6 +334,9 @@ void Pipeline::hit(Packet& packet, Decision& decision) {
   ++decision.packets;
   decision.last_used = batch_number_;
   packet.egress = decision.egress;
+  __builtin_prefetch(&tables_.links[decision.egress]);
+  if (decision.egress.value() < queues_.size())
+    __builtin_prefetch(&queues_[decision.egress.value()]);
   if (decision.drop != DropReason::none) [[unlikely]]
     drop(packet, decision.drop);
 }
@@ -443,8 +476,9 @@ void Pipeline::act(base::TimePoint now) {
       scratch_[here++] = &packet;
       continue;
     }
-    const Link& egress = tables_.links[packet.egress];
+    Link& egress = tables_.links[packet.egress];
     if (!egress.send) [[unlikely]] {
+      report(egress, packet.egress).wanted = true;
       drop(packet, DropReason::link_down);
       continue;
     }
@@ -524,7 +558,6 @@ void Pipeline::queue() {
       queue.head.fill(kEnd);
       queue.tail.fill(kEnd);
       active_[actives_++] = packet.egress;
-      link.send->key.aead.prefetch();
     }
     const std::size_t which = packet.traffic_class >> 2 >= kFirstPriorityDscp ? 0 : 1;
     packet.next = kEnd;
@@ -540,12 +573,21 @@ void Pipeline::queue() {
 // ---- seal --------------------------------------------------------------------------------------------------------
 
 void Pipeline::seal() {
-  for (std::size_t i = 0; i < actives_; ++i) seal_link(active_[i]);
+  for (std::size_t ahead = 0; ahead < actives_ + kAhead; ++ahead) {
+    if (ahead < actives_) prefetch_sealing(active_[ahead]);
+    if (ahead >= kAhead) seal_link(active_[ahead - kAhead]);
+  }
+}
+
+void Pipeline::prefetch_sealing(LinkId id) const {
+  const Queue& queue = queues_[id.value()];
+  const std::uint32_t first = queue.head[0] != kEnd ? queue.head[0] : queue.head[1];
+  security::prefetch(tables_.links[id].send->key, packets_[first].length);
 }
 
 void Pipeline::seal_link(LinkId id) {
   Link& link = tables_.links[id];
-  touch(link, id);
+  security::Traffic& traffic = report(link, id).traffic;
   const Queue& queue = queues_[id.value()];
   OutBurst* burst = nullptr;
   for (std::size_t which = 0; which < kClasses; ++which) {
@@ -562,9 +604,9 @@ void Pipeline::seal_link(LinkId id) {
       link.tx_bytes += packet.length;
       ++counters_.forwarded;
       if (packet.length == 0) {
-        ++link.traffic.sent_empty;
+        ++traffic.sent_empty;
       } else {
-        ++link.traffic.sent_data;
+        ++traffic.sent_data;
       }
       // One burst takes records of one size; a shorter one may be its last.
       const bool joins = burst != nullptr && burst->traffic_class == packet.traffic_class &&
@@ -578,7 +620,7 @@ void Pipeline::seal_link(LinkId id) {
       burst->length += static_cast<std::uint32_t>(size);
     }
   }
-  link.traffic.send_counter = link.send->next;
+  traffic.send_counter = link.send->next;
 }
 
 }  // namespace entresol::layer::forwarding

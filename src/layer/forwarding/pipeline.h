@@ -93,6 +93,13 @@ struct ControlDatagram {
   bool unknown_record = false;  // asks for a reset
 };
 
+// What the data side has seen of a link since the last time.
+struct LinkReport {
+  LinkId link;
+  bool wanted = false;  // packets came for it while it had no keys
+  security::Traffic traffic;
+};
+
 struct PipelineConfig {
   bool node = true;  // lowers the TTL of what it forwards
   std::size_t cache_entries = 32768;
@@ -143,8 +150,14 @@ class Pipeline {
   // Bare IP packets to a guest's link.
   std::span<const OutBurst> to_guest(LinkId link, std::span<const base::MutableBytes> packets);
 
-  // Links with traffic since the last call; the control side reads and clears Link::traffic.
-  std::vector<LinkId>& touched() { return touched_; }
+  // Links with traffic since the last clear_reports(), each once. One that was taken is not added to: traffic that
+  // follows makes a report of its own.
+  const std::vector<LinkReport>& reports() const { return reports_; }
+  LinkReport take_report(std::size_t i) {
+    tables_.links[reports_[i].link].report = 0;
+    return reports_[i];
+  }
+  void clear_reports();
   std::vector<ControlDatagram>& control() { return control_; }
   const std::vector<ControlDatagram>& control() const { return control_; }
   const PipelineCounters& counters() const { return counters_; }
@@ -159,6 +172,7 @@ class Pipeline {
   void begin();
 
   void open();
+  ReceiveKeys* keys_for(const Packet& packet);
   void open_one(Packet& packet);
   void from_guests(base::TimePoint now);
   void parse();
@@ -176,13 +190,14 @@ class Pipeline {
   void hand_over(std::size_t here, std::size_t guests, base::TimePoint now);
   void queue();
   void seal();
+  void prefetch_sealing(LinkId id) const;
   void seal_link(LinkId id);
 
   void drop(Packet& packet, base::DropReason reason);
   void report_errors(base::TimePoint now);
   bool may_send_error(base::TimePoint now);
   void hand_over(Packet& error, base::TimePoint now);
-  void touch(Link& link, LinkId id);
+  LinkReport& report(Link& link, LinkId id);
   void note_received(Packet& packet, Link& link, std::uint32_t index, std::size_t plain);
 
   PipelineConfig config_;
@@ -197,6 +212,7 @@ class Pipeline {
   std::array<const InBurst*, kBatch + 32> from_;
   std::size_t count_ = 0;
   std::size_t collected_bytes_ = 0;
+  bool guests_ = false;  // some of it came from guests
   std::uint32_t batch_number_ = 0;
   std::array<Miss, kBatch + 32> misses_;
   std::array<Packet*, kBatch + 32> miss_packets_;
@@ -218,7 +234,7 @@ class Pipeline {
   std::array<OutBurst, kBatch + 32> out_;
   std::size_t outs_ = 0;
 
-  std::vector<LinkId> touched_;
+  std::vector<LinkReport> reports_;
   std::vector<ControlDatagram> control_;
   std::array<std::array<std::uint8_t, 512>, 32> error_room_;
   std::size_t errors_ = 0;

@@ -522,16 +522,43 @@ TEST_F(PipelineTest, TrafficIsNotedForTheControlSide) {
   bench.neighbours[a].path.remote.port = 4444;  // it has moved
   bench.send(a, bench.packet(10, 12));
   bench.send(a, Bytes{});
-  ASSERT_EQ(bench.pipeline.touched().size(), 2u);
-  const Link& from = bench.tables.links[bench.neighbours[a].link];
+  ASSERT_EQ(bench.pipeline.reports().size(), 2u);
+  const LinkReport from = bench.pipeline.take_report(0);
+  EXPECT_EQ(from.link, bench.neighbours[a].link);
   EXPECT_EQ(from.traffic.received_data, 1u);
   EXPECT_EQ(from.traffic.received_empty, 1u);
   ASSERT_TRUE(from.traffic.from);
   EXPECT_EQ(from.traffic.from->remote.port, 4444);
-  const Link& to = bench.tables.links[bench.neighbours[c].link];
+  const LinkReport to = bench.pipeline.take_report(1);
+  EXPECT_EQ(to.link, bench.neighbours[c].link);
   EXPECT_EQ(to.traffic.sent_data, 1u);
   EXPECT_EQ(to.traffic.send_counter, 1u);
   EXPECT_FALSE(to.traffic.from);
+  EXPECT_FALSE(to.wanted);
+
+  bench.send(a, bench.packet(10, 12));
+  ASSERT_EQ(bench.pipeline.reports().size(), 4u) << "those that were taken are left as they are";
+  EXPECT_EQ(bench.pipeline.reports()[2].traffic.received_data, 1u);
+  bench.pipeline.clear_reports();
+  bench.send(a, bench.packet(10, 12));
+  EXPECT_EQ(bench.pipeline.reports().size(), 2u);
+}
+
+TEST_F(PipelineTest, ALinkWithoutKeysIsWanted) {
+  Link& guest = bench.tables.links[bench.neighbours[c].link];
+  guest.send.reset();
+  guest.kind = LinkKind::kGuest;
+  guest.path.remote.port = 0;
+  EXPECT_EQ(bench.send(a, bench.packet(10, 12)).size(), 1u) << "told: it has never been seen";
+  EXPECT_EQ(bench.drops(DropReason::link_down), 1u);
+  const auto& reports = bench.pipeline.reports();
+  auto found = std::find_if(reports.begin(), reports.end(), [&](const LinkReport& report) {
+    return report.link == bench.neighbours[c].link;
+  });
+  ASSERT_NE(found, reports.end());
+  EXPECT_TRUE(found->wanted);
+  guest.path.remote.port = 51820;
+  EXPECT_TRUE(bench.send(a, bench.packet(10, 12)).empty()) << "its keys may come";
 }
 
 }  // namespace

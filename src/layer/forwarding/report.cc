@@ -41,6 +41,11 @@ const ErrorText* error_for(DropReason reason) {
   }
 }
 
+// A guest that slept answers the handshake that its packets have asked for: the next ones reach it.
+bool keys_may_come(const Link& egress) {
+  return egress.kind == LinkKind::kGuest && egress.path.remote.port != 0;
+}
+
 std::uint32_t info_for(DropReason reason, const wire::HeaderView& view, const Link& egress) {
   switch (reason) {
     case DropReason::too_big:
@@ -67,8 +72,9 @@ void Pipeline::report_errors(base::TimePoint now) {
   const std::size_t handled = count_;
   for (std::size_t i = 0; i < handled && errors_ < error_room_.size(); ++i) {
     const Packet& packet = packets_[i];
-    if (packet.drop == DropReason::none ||
-        (packet.ingress == kSelf && packet.drop == DropReason::link_down))
+    if (packet.drop == DropReason::none) continue;
+    if (packet.drop == DropReason::link_down &&
+        (packet.ingress == kSelf || keys_may_come(tables_.links[packet.egress])))
       continue;
     const ErrorText* text = error_for(packet.drop);
     wire::HeaderView view;

@@ -2,12 +2,12 @@
 // control side changes them between batches; every change that a kept decision may rest on moves the epoch, and the
 // generation of what it concerns.
 //
-// Owned by one worker. Not thread-safe. References to a Link hold until the next add().
+// Owned by one worker. Not thread-safe. References to a Link hold until the next add(), those to ReceiveKeys until the next
+// insert().
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -28,25 +28,28 @@ inline constexpr LinkId kSelf{0};  // the member itself: its agent, its control
 // What a far link's packets are: the layer's own, or a guest's bare IP packets.
 enum class LinkKind : std::uint8_t { kHere, kHost, kNode, kGuest };
 
-struct Link {
+// With thousands of links each cache line counts: what a packet needs lies in the first two.
+struct alignas(64) Link {
+  std::unique_ptr<security::SendLane> send;  // null: no keys
+  std::uint32_t generation = 1;              // moves when the slot changes its meaning
+  std::uint32_t report = 0;      // position + 1 among Pipeline::reports(); 0: no traffic since
+  std::uint16_t max_packet = 0;  // largest plaintext of a record on this link, octets
   bool used = false;
   LinkKind kind = LinkKind::kHost;
   std::uint8_t layer = 0;   // index of the layer on this machine
   bool any_source = false;  // a host's link to its node: names are proved end to end
   security::Protocol protocol = security::Protocol::kNative;
-  std::uint16_t max_packet = 0;  // largest plaintext of a record on this link, octets
-  std::uint32_t generation = 1;  // moves when the slot changes its meaning
   security::PeerId peer;
-  wire::Name name;  // who is at the other end; zero until proved
-  security::Path path;
-  std::unique_ptr<security::SendLane> send;  // null: no keys
-  std::uint32_t send_index = 0;              // local index of the keys that `send` belongs to
-  std::uint64_t keys_changed = 0;            // times that `send` was replaced
+  std::uint64_t tx_packets = 0, tx_bytes = 0;
 
-  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
-  security::Traffic traffic;  // since the last report; valid while `touched`
-  bool touched = false;
+  alignas(64) security::Path path;  // second line: what arrives
+  std::uint64_t rx_packets = 0, rx_bytes = 0;
+
+  alignas(64) wire::Name name;     // who is at the other end; zero until proved
+  std::uint32_t send_index = 0;    // local index of the keys that `send` belongs to
+  std::uint64_t keys_changed = 0;  // times that `send` was replaced
 };
+static_assert(sizeof(Link) == 192);
 
 // Inner IP packets of this size fit a record of `max_packet`, whatever form they travel in.
 inline constexpr std::size_t kSealedOverhead = 56 + 8 + 2 + 16;
@@ -71,18 +74,18 @@ class LinkTable {
   }
 
  private:
-  std::deque<Link> links_;
+  std::vector<Link> links_;
   std::vector<std::uint32_t> free_;
   std::uint32_t epoch_ = 1;
 };
 
-// Keys that records may arrive under, by the slot of their receiver index.
-struct ReceiveKeys {
+// Keys that records may arrive under, by the slot of their receiver index. One cache line.
+struct alignas(64) ReceiveKeys {
   std::uint32_t index = 0;  // whole index; 0: free slot
   LinkId link;
+  std::unique_ptr<security::ReceiveLane> first;  // lane 0
   security::Protocol protocol = security::Protocol::kNative;
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
-  std::unique_ptr<security::ReceiveLane> first;  // lane 0
   std::unique_ptr<std::array<std::unique_ptr<security::ReceiveLane>, 256>> others;
   crypto::SecretBytes<32> secret;
 };
@@ -91,6 +94,10 @@ class ReceiveTable {
  public:
   void insert(LinkId link, const security::Keys& keys);
   void erase(std::uint32_t index);
+  void prefetch(std::uint32_t index) const {
+    const std::uint32_t slot = security::index_slot(index);
+    if (slot < slots_.size()) __builtin_prefetch(&slots_[slot]);
+  }
   // Null if the index is not live. 0 is nobody's: it marks free slots.
   ReceiveKeys* find(std::uint32_t index) {
     std::uint32_t slot = security::index_slot(index);

@@ -31,6 +31,7 @@ struct Member::Layer {
   Peers guests;  // machine is null on hosts
   std::map<forwarding::LinkId, GuestAddresses> guest_addresses;
   std::map<wire::Name, forwarding::LinkId> guest_links;
+  std::vector<std::pair<forwarding::LinkId, base::Bytes>> for_guests;  // fragments, after the batch
   base::Bytes certificate_chain;
   std::vector<wire::Name> attachments;
   base::UnixSeconds renew_at = 0;  // the own registration's lease

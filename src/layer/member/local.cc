@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "layer/inner/checksum.h"
+#include "layer/inner/fragment.h"
 #include "layer/member/layer.h"
 #include "layer/member/member.h"
 
@@ -74,10 +75,20 @@ const wire::Name* Member::guest_here(const Layer& layer, const inner::IpPacket& 
 }
 
 void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) {
+  // Packets come in runs: what was looked up for the last one serves the next.
+  forwarding::LinkId ingress = forwarding::kSelf;
+  const GuestAddresses* guest = nullptr;
+  inner::Address destination{};
+  const wire::Name* neighbour = nullptr;
   for (Packet* packet : packets) {
     const forwarding::Link& link = tables_.links[packet->ingress];
     Layer& layer = *layers_[link.layer];
-    const GuestAddresses& guest = layer.guest_addresses[packet->ingress];
+    if (packet->ingress != ingress) {
+      ingress = packet->ingress;
+      guest = &layer.guest_addresses[ingress];
+      destination = {};
+      neighbour = nullptr;
+    }
     // WireGuard pads: the IP packet's own length counts.
     std::uint32_t length = packet->length;
     if (length >= 20 && packet->data[0] >> 4 == 4) length = base::load_be16(packet->data + 2);
@@ -87,11 +98,15 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
       finish(*packet, DropReason::inside_malformed);
       continue;
     }
-    if (!own_source(ip, guest.addresses)) {
+    if (!own_source(ip, guest->addresses)) {
       finish(*packet, DropReason::address_forged);
       continue;
     }
-    if (const wire::Name* neighbour = guest_here(layer, ip)) {
+    if (ip.destination != destination) {
+      destination = ip.destination;
+      neighbour = guest_here(layer, ip);
+    }
+    if (neighbour != nullptr) {
       const base::MutableBytes wrapped = layer.agent.wrap(ip, link.name, *neighbour, now);
       if (wrapped.empty()) {
         finish(*packet, DropReason::queue_full);
@@ -104,8 +119,9 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
     const std::size_t before = layer.agent.packets().size();
     const DropReason reason = layer.agent.outbound({packet->data, length}, ip, inner::Offload{},
                                                    link.name, now, unix_nanos_);
-    if (reason != DropReason::none || layer.agent.packets().size() == before) {
-      finish(*packet, reason);  // refused, or waiting for its session
+    if (reason != DropReason::none || layer.agent.packets().size() != before + 1) {
+      finish(*packet,
+             reason);  // refused, waiting for its session, or cut: the agent sends what came of it
       continue;
     }
     const base::MutableBytes sealed = layer.agent.take_last();
@@ -114,17 +130,36 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
   }
 }
 
+// A bare packet for a guest. One that is too large leaves as fragments after the batch, or is refused: false.
+bool Member::fits_or_cut(Packet& packet, LayerIndex index) {
+  const forwarding::Link& link = tables_.links[packet.egress];
+  if (packet.length <= link.max_packet) return true;
+  inner::IpPacket ip;
+  if (inner::parse({packet.data, packet.length}, ip) != DropReason::none ||
+      !inner::may_fragment(ip)) {
+    finish(packet, DropReason::too_big);
+    return false;
+  }
+  inner::Fragmenter fragments(ip, link.max_packet);
+  base::Bytes fragment(link.max_packet);
+  while (const std::size_t size = fragments.next(fragment.data()))
+    layers_[index]->for_guests.push_back(
+        {packet.egress, {fragment.begin(), fragment.begin() + static_cast<std::ptrdiff_t>(size)}});
+  finish(packet, DropReason::none);
+  return true;
+}
+
 void Member::to_guests(std::span<Packet* const> packets, base::TimePoint now) {
   for (Packet* packet : packets) {
     wire::HeaderView view;
     wire::HeaderView::parse({packet->data, packet->length}, view);
     const LayerIndex index = layer_of(view);
     if (is_bare(view) && tables_.links[packet->ingress].kind == forwarding::LinkKind::kGuest) {
-      if (view.payload_size() > tables_.links[packet->egress].max_packet) {
-        finish(*packet, DropReason::too_big);
-      } else {
-        unwrap(*packet, view);
-      }
+      const base::MutableBytes whole(packet->data, packet->length);
+      unwrap(*packet, view);
+      if (fits_or_cut(*packet, index)) continue;
+      packet->data = whole.data();  // an error quotes the packet with its header
+      packet->length = static_cast<std::uint32_t>(whole.size());
       continue;
     }
     if (view.next_protocol() != wire::next_protocol::kSealed) {
@@ -142,15 +177,15 @@ void Member::to_guests(std::span<Packet* const> packets, base::TimePoint now) {
       finish(*packet, reason);
       continue;
     }
-    if (inside.bytes.size() > tables_.links[packet->egress].max_packet) {
-      std::copy_n(head.begin(), head_size, packet->data);
-      finish(*packet, DropReason::too_big);
-      continue;
-    }
     if (inside.unfinished) complete_checksum(inside);
+    const base::MutableBytes whole(packet->data, packet->length);
     packet->data = inside.bytes.data();
     packet->length = static_cast<std::uint32_t>(inside.bytes.size());
     packet->traffic_class = inside.ip.traffic_class;
+    if (fits_or_cut(*packet, index)) continue;
+    packet->data = whole.data();
+    packet->length = static_cast<std::uint32_t>(whole.size());
+    std::copy_n(head.begin(), head_size, packet->data);
   }
 }
 

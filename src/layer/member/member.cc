@@ -267,6 +267,11 @@ void Member::flush_agent(LayerIndex index, base::TimePoint now) {
     }
   }
   layer.agent.begin();
+  for (auto& [link, packet] : layer.for_guests) {
+    const base::MutableBytes bytes(packet);
+    send(pipeline_.to_guest(link, std::span(&bytes, 1)));
+  }
+  layer.for_guests.clear();
 }
 
 // ---- handshakes and keys -----------------------------------------------------------------------------------------
@@ -492,18 +497,20 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
 
 // What the data side has seen of each link since the last time.
 void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
-  auto& touched = pipeline_.touched();
-  for (std::size_t i = 0; i < touched.size(); ++i) {
-    const LinkId id = touched[i];
-    Link& link = tables_.links[id];
-    link.touched = false;
-    if (!link.used || id == kSelf) continue;
+  // A keepalive that is sent meanwhile makes a report of its own.
+  for (std::size_t i = 0; i < pipeline_.reports().size(); ++i) {
+    const forwarding::LinkReport report = pipeline_.take_report(i);
+    const Link& link = tables_.links[report.link];
+    if (!link.used || report.link == kSelf) continue;
+    const LayerIndex layer = link.layer;
     const bool guests = link.kind == LinkKind::kGuest;
+    auto& machine = *layers_[layer]->peers(guests).machine;
     security::Events events;
-    layers_[link.layer]->peers(guests).machine->report(link.traffic, now, unix_nanos, events);
-    carry_out(link.layer, guests, events, now);
+    machine.report(report.traffic, now, unix_nanos, events);
+    if (report.wanted) machine.connect(report.traffic.peer, now, unix_nanos, events);
+    carry_out(layer, guests, events, now);
   }
-  touched.clear();
+  pipeline_.clear_reports();
 }
 
 void Member::rekey(base::TimePoint now, std::int64_t unix_nanos) {

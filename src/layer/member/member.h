@@ -126,6 +126,7 @@ class Member : private forwarding::Local {
   void from_guests(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
   void to_guests(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
   void to_self(std::span<forwarding::Packet* const> packets, base::TimePoint now) override;
+  bool fits_or_cut(forwarding::Packet& packet, LayerIndex layer);
   void consume(forwarding::Packet& packet, LayerIndex layer, base::TimePoint now);
   LayerIndex layer_of(const wire::HeaderView& view) const;
   LayerIndex layer_total() const { return static_cast<LayerIndex>(layers_.size()); }

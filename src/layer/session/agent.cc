@@ -92,12 +92,30 @@ DropReason Agent::outbound(base::MutableBytes packet, const inner::IpPacket& ip,
       reason != DropReason::none)
     return reason;
   if (segmenter_.largest() > mtu_) {
+    if (inner::may_fragment(ip) && segmenter_.count() == 1 && !offload.needs_checksum)
+      return outbound_fragments(ip, local, now, unix_nanos);
     // From the destination: the sender's system does not believe packets that come from itself.
     answer(inner::IcmpError::kTooBig, mtu_, packet, local, ip.destination);
     return DropReason::too_big;
   }
   if (!session->send) return wait(*session, packet, offload, now, unix_nanos);
   return seal_all(ip, *session, now);
+}
+
+// What its sender lets routers cut, and a host's own kernel would have.
+DropReason Agent::outbound_fragments(const inner::IpPacket& ip, const wire::Name& local,
+                                     base::TimePoint now, std::int64_t unix_nanos) {
+  std::array<std::uint8_t, inner::Segmenter::kHeadroom + 0xffff> room;  // NOLINT: written by next()
+  std::uint8_t* const at = room.data() + inner::Segmenter::kHeadroom;
+  inner::Fragmenter fragments(ip, mtu_);
+  while (const std::size_t size = fragments.next(at)) {
+    inner::IpPacket fragment;
+    DropReason reason = inner::parse({at, size}, fragment);
+    if (reason == DropReason::none)
+      reason = outbound({at, size}, fragment, inner::Offload{}, local, now, unix_nanos);
+    if (reason != DropReason::none) return reason;
+  }
+  return DropReason::none;
 }
 
 Session* Agent::session_to(const inner::IpPacket& ip, const wire::Name& local) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/drop.h"
+#include "layer/inner/fragment.h"
 #include "layer/inner/icmp.h"
 #include "layer/inner/segment.h"
 #include "layer/session/flow.h"
@@ -49,7 +50,8 @@ class Agent {
  public:
   Agent(membership::Membership& membership, const AgentConfig& config, base::RandomSource& random);
 
-  // Largest inner packet of the way into the layer (the link's); what is larger is answered with Packet Too Big.
+  // Largest inner packet of the way into the layer (the link's). What is larger is cut where its sender allows it (IPv4
+  // without DF, and without offloads), else answered with Packet Too Big.
   void set_mtu(std::uint16_t octets) { mtu_ = octets; }
   // No way into the layer: applications are told at once instead of waiting, and so are those who wait.
   void set_unreachable(bool unreachable);
@@ -119,6 +121,8 @@ class Agent {
   static constexpr std::size_t kMaxEchoes = 256;  // until they are taken: anybody may send more
 
   Session* session_to(const inner::IpPacket& ip, const wire::Name& local);
+  base::DropReason outbound_fragments(const inner::IpPacket& ip, const wire::Name& local,
+                                      base::TimePoint now, std::int64_t unix_nanos);
   Flow& flow_for(const inner::IpPacket& ip, const Session& session, base::TimePoint now);
   // What the segmenter has been started with.
   base::DropReason seal_all(const inner::IpPacket& ip, Session& session, base::TimePoint now);
