@@ -123,7 +123,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         : cookie::Labels{"mac1----", "cookie--"});
     jar.sign(message, kNow);
   }
-  us.table.is_for_us(message);
+  us.table.recognise(message);
   const auto later = kNow + std::chrono::seconds(1);
   const auto reason = us.table.handle(message, path(2, 1), later, kUnix + 1'000'000'000, events);
   // Who is refused gets nothing but a cookie, and that is shorter than what it answers.

@@ -191,10 +191,10 @@ class Associations {
   // Forgets the peer's keys at both ends as far as possible, keeps its configuration.
   void disconnect(PeerId peer, Events& out);
 
-  // Cheap test (mac1) of an initiation, so that a port that serves several tables finds the one it
-  // is meant for; true for responses and cookie replies to handshakes of this table (by receiver
-  // index).
-  bool is_for_us(base::ByteView message) const;
+  // Cheap test, so that a port that serves several tables finds the one that a message is meant for:
+  // none, or handshake_malformed, handshake_mac1 (an initiation), handshake_unexpected (a response,
+  // cookie reply or reset for no handshake or keys of this table).
+  base::DropReason recognise(base::ByteView message) const;
   // A handshake-class message (docs/wire.md types 0x10-0x13; WireGuard 1-3). Costs up to four
   // X25519 operations: call it from a bounded queue. Returns none or why it was dropped; `out` may
   // hold events in either case (a cookie reply).

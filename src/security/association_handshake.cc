@@ -105,17 +105,17 @@ void Associations::Impl::give_up(Peer& peer, base::TimePoint now, Events& out) {
 
 // ---- any message, received
 
-bool Associations::is_for_us(base::ByteView message) const {
+DropReason Associations::recognise(base::ByteView message) const {
   MessageKind kind{};
-  if (impl_->protocol->classify(message, kind) != DropReason::none) return false;
-  switch (kind) {
-    case MessageKind::kInitiation:
-      return impl_->checker.mac1_ok(message);
-    case MessageKind::kReset:
-      return impl_->match_reset(message).peer != nullptr;
-    default:
-      return impl_->by_index.contains(impl_->protocol->receiver_index(kind, message));
-  }
+  if (const DropReason reason = impl_->protocol->classify(message, kind);
+      reason != DropReason::none)
+    return reason;
+  if (kind == MessageKind::kInitiation)
+    return impl_->checker.mac1_ok(message) ? DropReason::none : DropReason::handshake_mac1;
+  const bool known = kind == MessageKind::kReset
+                         ? impl_->match_reset(message).peer != nullptr
+                         : impl_->by_index.contains(impl_->protocol->receiver_index(kind, message));
+  return known ? DropReason::none : DropReason::handshake_unexpected;
 }
 
 DropReason Associations::handle(base::ByteView message, const Path& path, base::TimePoint now,

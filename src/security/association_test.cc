@@ -166,7 +166,7 @@ TEST_P(Association, UnderLoadAsksForCookies) {
   EXPECT_EQ(two.give(two.b(), first, two.a().here), DropReason::handshake_cookie);
   const base::Bytes reply = two.take(two.b());
   EXPECT_EQ(reply.size(), 64u);
-  EXPECT_TRUE(two.a().table->is_for_us(reply));
+  EXPECT_EQ(two.a().table->recognise(reply), DropReason::none);
   EXPECT_FALSE(two.a().table->state(two.peer)->under_cookie);
   EXPECT_EQ(two.give(two.a(), reply, two.b().here), DropReason::none);
   EXPECT_TRUE(two.a().table->state(two.peer)->under_cookie);
@@ -383,7 +383,7 @@ TEST(AssociationNative, AnotherSuiteLayerOrPurposeIsRefused) {
     Two two(Protocol::kNative, change);
     two.a().connect(two.peer, two.net.now);
     const base::Bytes first = two.take(two.a());
-    EXPECT_TRUE(two.b().table->is_for_us(first));
+    EXPECT_EQ(two.b().table->recognise(first), DropReason::none);
     const DropReason r = two.give(two.b(), first, two.a().here);
     EXPECT_TRUE(two.b().out.empty());
     EXPECT_TRUE(two.b().table->peers().empty());
@@ -465,12 +465,12 @@ TEST(AssociationNative, ForgedResetsDoNothing) {
   Node other(stranger, address(9), 5);
   const base::Bytes reset = other.table->reset_for(record, two.net.now);
   ASSERT_EQ(reset.size(), native::kResetSize);
-  EXPECT_FALSE(two.a().table->is_for_us(reset));
+  EXPECT_EQ(two.a().table->recognise(reset), DropReason::handshake_unexpected);
   EXPECT_EQ(two.give(two.a(), reset, two.b().here), DropReason::handshake_unexpected);
   EXPECT_TRUE(two.a().can_send(two.peer));
   two.b().restart();
   const base::Bytes good = two.b().table->reset_for(record, two.net.now);
-  EXPECT_TRUE(two.a().table->is_for_us(good));
+  EXPECT_EQ(two.a().table->recognise(good), DropReason::none);
   EXPECT_EQ(two.give(two.a(), good, address(33)), DropReason::none);  // the token is the proof
   EXPECT_FALSE(two.a().can_send(two.peer));
 }

@@ -63,6 +63,12 @@ std::uint32_t Pipeline::collect(const InBurst& burst, std::uint32_t at) {
   return at;
 }
 
+// A datagram without a first octet has no type.
+void Pipeline::note_empty() {
+  ++counters_.received;
+  counters_.drops.add(DropReason::record_type_unknown);
+}
+
 void Pipeline::begin() {
   ++batch_number_;
   arena_used_ = 0;
@@ -454,6 +460,9 @@ bool Pipeline::still_holds(Decision& decision, const std::uint8_t* packet, LinkI
   const std::uint32_t wire_layer = base::load_be32(packet + wire::offset::kLayer);
   for (const LayerTable& layer : tables_.layers) {
     if (layer.wire_id != wire_layer) continue;
+    // What is placed nowhere went the default way, which may be another one now.
+    if (layer.names.find(decision.to) == nullptr && decision.egress != layer.names.default_link)
+      return false;
     return layer.names.generation(wire::load_name(packet + wire::offset::kSource)) ==
                decision.source_generation &&
            layer.names.generation(decision.to) == decision.destination_generation;

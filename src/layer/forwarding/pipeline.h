@@ -127,6 +127,7 @@ class Pipeline {
   void process(std::span<const InBurst> bursts, base::TimePoint now, Sink&& sink) {
     for (const InBurst& burst : bursts) {
       std::uint32_t at = 0;
+      if (burst.length == 0) note_empty();
       while (at < burst.length) {
         at = collect(burst, at);
         if (count_ == kBatch || collected_bytes_ >= kBatchBytes) {
@@ -167,6 +168,7 @@ class Pipeline {
   static constexpr std::size_t kBatchBytes = 256 * 1024;
 
  private:
+  void note_empty();
   std::uint32_t collect(const InBurst& burst, std::uint32_t at);
   void run(base::TimePoint now);
   void begin();

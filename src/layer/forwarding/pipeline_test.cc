@@ -544,6 +544,29 @@ TEST_F(PipelineTest, TrafficIsNotedForTheControlSide) {
   EXPECT_EQ(bench.pipeline.reports().size(), 2u);
 }
 
+TEST_F(PipelineTest, EmptyDatagramsCount) {
+  std::uint8_t nothing = 0;
+  InBurst burst;
+  burst.data = &nothing;
+  bench.pipeline.process(std::span(&burst, 1), bench.now, [](auto) {});
+  EXPECT_EQ(bench.drops(DropReason::record_type_unknown), 1u);
+  EXPECT_EQ(bench.pipeline.counters().received, 1u);
+}
+
+TEST_F(PipelineTest, TheDefaultWayMayChange) {
+  bench.tables.layers[0].names.default_link = bench.neighbours[c].link;
+  bench.tables.links.changed();
+  auto sent = bench.send(a, bench.packet(10, 99));
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].link, bench.neighbours[c].link);
+  const std::size_t d = bench.add_neighbour(13);
+  bench.tables.layers[0].names.default_link = bench.neighbours[d].link;
+  bench.tables.links.changed();
+  sent = bench.send(a, bench.packet(10, 99));
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].link, bench.neighbours[d].link);
+}
+
 TEST_F(PipelineTest, ALinkWithoutKeysIsWanted) {
   Link& guest = bench.tables.links[bench.neighbours[c].link];
   guest.send.reset();

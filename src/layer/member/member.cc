@@ -279,9 +279,11 @@ void Member::flush_agent(LayerIndex index, base::TimePoint now) {
 void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
   unix_nanos_ = unix_nanos;
   auto& queue = pipeline_.control();
-  const std::size_t n = std::min(queue.size(), config_.handshakes_per_tick);
-  for (std::size_t i = 0; i < n; ++i) handle_control(queue[i], now, unix_nanos);
-  queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(n));
+  std::size_t handled = 0;
+  for (std::size_t costly = 0; handled < queue.size() && costly < config_.handshakes_per_tick;
+       ++handled)
+    if (handle_control(queue[handled], now, unix_nanos)) ++costly;
+  queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(handled));
   for (std::size_t i = 0; i < config_.handshakes_per_tick && !session_handshakes_.empty(); ++i) {
     const SessionHandshake handshake = std::move(session_handshakes_.front());
     session_handshakes_.pop_front();
@@ -324,24 +326,31 @@ base::TimePoint Member::next_timer() const {
   return next;
 }
 
-void Member::handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
+// Returns whether it was worth the operations of a handshake: what anybody can send costs a hash at most.
+bool Member::handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
                             std::int64_t unix_nanos) {
   if (datagram.unknown_record) {
     // One port, one range of indices: none of the layers may know it, and all would say the same.
     base::Bytes reset;
     for (auto& layer : layers_) {
       reset = layer->native.machine->reset_for(datagram.bytes, now);
-      if (reset.empty()) return;
+      if (reset.empty()) return false;
     }
     if (!reset.empty()) output_.send_datagram(reset, datagram.path);
-    return;
+    return false;
   }
   const bool guests = datagram.bytes[0] < 0x10;
-  const bool opens = datagram.bytes[0] == 0x01 || datagram.bytes[0] == 0x10;
-  DropReason reason = opens ? DropReason::handshake_mac1 : DropReason::handshake_unexpected;
+  DropReason reason = DropReason::handshake_unexpected;
+  bool costly = false;
   for (LayerIndex i = 0; i < layer_total(); ++i) {
     auto& machine = layers_[i]->peers(guests).machine;
-    if (!machine || !machine->is_for_us(datagram.bytes)) continue;
+    if (!machine) continue;
+    if (const DropReason unknown = machine->recognise(datagram.bytes);
+        unknown != DropReason::none) {
+      if (!costly) reason = unknown;
+      continue;
+    }
+    costly = true;
     security::Events events;
     reason = machine->handle(datagram.bytes, datagram.path, now, unix_nanos, events);
     carry_out(i, guests, events, now);
@@ -349,6 +358,7 @@ void Member::handle_control(const forwarding::ControlDatagram& datagram, base::T
     if (reason != DropReason::handshake_forged) break;
   }
   if (reason != DropReason::none) count_drop(reason);
+  return costly;
 }
 
 LinkId Member::link_for(LayerIndex index, bool guests, security::PeerId peer) {

@@ -136,7 +136,7 @@ class Member : private forwarding::Local {
   void flush_agents(base::TimePoint now, std::int64_t unix_nanos);
   void flush_agent(LayerIndex layer, base::TimePoint now);
   void report_traffic(base::TimePoint now, std::int64_t unix_nanos);
-  void handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
+  bool handle_control(const forwarding::ControlDatagram& datagram, base::TimePoint now,
                       std::int64_t unix_nanos);
   void carry_out(LayerIndex layer, bool guests, security::Events& events, base::TimePoint now);
   const forwarding::Link* way_in(LayerIndex layer) const;
