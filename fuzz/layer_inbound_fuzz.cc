@@ -1,34 +1,18 @@
 // A hostile host with a live session: any header fields, any sealed plaintext, all of it rightly authenticated. What comes
 // out of the victim's agent is an IP packet between the two members' addresses, whose inside is what its outside says.
 // Input: inner protocol, inner flags, port (2), TTL, traffic class, then the plaintext.
-#include <cstdlib>
-
-#include "layer/member/test_inner.h"
-#include "layer/member/test_raw_host.h"
+#include "hostile_scene.h"
 
 namespace {
 
 using namespace entresol;
 using namespace entresol::layer::member::test;
 using base::Bytes;
+using fuzz::require;
 
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-struct Scene {
-  Scene() {
-    victim().learn(mallory.joined);
-    mallory.learn(victim().in());
-    require(star.attach());
-    require(star.world.run_until([&] { return mallory.attached(); }, seconds(5)));
-    session = &mallory.session_with(victim().in().name);
-  }
-  Machine& victim() { return star.host(0); }
-  Star star{2, 1};
-  RawHost mallory{
-      star.world, 66, *star.node,
-      join(star.authority, layer::membership::Role::kHost, "mallory", {100, 64, 0, 66})};
+struct Scene : fuzz::HostileScene {
+  Scene() : HostileScene(2, 1) { renew(); }
+  void renew() { session = &mallory.session_with(victim().in().name); }
   layer::session::Session* session = nullptr;
 };
 
@@ -65,10 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (ip.has_ports && ip.is_first_fragment)
       require((header.opener ? ip.destination_port : ip.source_port) == header.responder_port);
   }
-  scene.victim().delivered.clear();
-  scene.victim().replies.clear();
-  scene.mallory.packets.clear();
-  if (!scene.session->send)
-    scene.session = &scene.mallory.session_with(scene.victim().in().name);  // keys age
+  scene.forget();
+  if (!scene.session->send) scene.renew();  // keys age
   return 0;
 }

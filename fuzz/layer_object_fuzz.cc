@@ -31,8 +31,8 @@ void one(Parse parse, base::ByteView octets) {
   require(std::equal(back.begin(), back.end(), octets.begin(), octets.end()));
   require(!object->signed_by(key().public_key));
   const auto again = sign(object->body, key());
-  require(again.covered == object->covered);
-  require(parse(again.octets()) && again.signed_by(key().public_key));
+  require(again.has_value() && again->covered == object->covered);
+  require(parse(again->octets()) && again->signed_by(key().public_key));
 }
 
 }  // namespace

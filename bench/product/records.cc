@@ -69,7 +69,7 @@ struct Layer {
     body.validity = {now - kValid, now + kValid};
     body.label = label;
     body.issuer = root.public_key;
-    return membership::sign(body, root).octets();
+    return membership::sign(body, root)->octets();
   }
 
   membership::Trust trust;

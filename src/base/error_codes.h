@@ -31,5 +31,38 @@ inline constexpr std::string_view kUnreachable = "E0401";
 inline constexpr std::string_view kDenied = "E0402";
 inline constexpr std::string_view kNotRunning = "E0501";
 inline constexpr std::string_view kUsage = "E0502";
+inline constexpr std::string_view kDemoExists = "E0503";  // a demo runs, or was kept
+// Controller: tokens, members, requests to it (051x, 052x), its store (053x).
+inline constexpr std::string_view kTokenMalformed = "E0510";
+inline constexpr std::string_view kTokenUnknown = "E0511";
+inline constexpr std::string_view kTokenExpired = "E0512";
+inline constexpr std::string_view kTokenUsed = "E0513";
+inline constexpr std::string_view kTokenRefused = "E0514";    // admits another role or label
+inline constexpr std::string_view kLabelMalformed = "E0515";  // label or tag
+inline constexpr std::string_view kLabelTaken = "E0516";
+inline constexpr std::string_view kPoolExhausted = "E0517";
+inline constexpr std::string_view kMemberUnknown = "E0518";
+inline constexpr std::string_view kMemberRevoked = "E0519";
+inline constexpr std::string_view kRequestUnproved = "E0520";  // not signed by whom it should be
+inline constexpr std::string_view kRequestStale = "E0521";     // clocks differ
+inline constexpr std::string_view kRegistrationOld = "E0522";  // a newer one is known
+inline constexpr std::string_view kObjectsTooLarge = "E0523";
+inline constexpr std::string_view kDelegationEnded = "E0524";
+inline constexpr std::string_view kApiTokenUnknown = "E0525";
+inline constexpr std::string_view kScopeMissing = "E0526";
+inline constexpr std::string_view kStoreLocked = "E0530";  // by another process
+inline constexpr std::string_view kStoreFull = "E0531";    // the disk is
+inline constexpr std::string_view kStoreNewer = "E0532";   // of a newer version of the program
+inline constexpr std::string_view kStoreBroken = "E0533";  // not a store, or damaged
+inline constexpr std::string_view kStoreFailed = "E0534";  // input or output failed
+// HTTP between members, people and the controller (06xx).
+inline constexpr std::string_view kHttpUnreachable = "E0601";  // no address of the server answers
+inline constexpr std::string_view kHttpWrongKey = "E0602";     // not the key that is pinned
+inline constexpr std::string_view kHttpTimeout = "E0603";
+inline constexpr std::string_view kHttpBadAnswer = "E0604";   // cut, too large, or no HTTP
+inline constexpr std::string_view kHttpBadRequest = "E0605";  // malformed
+inline constexpr std::string_view kHttpTooLarge = "E0606";    // header or body of a request
+inline constexpr std::string_view kHttpInternal = "E0607";    // the server failed
+inline constexpr std::string_view kHttpBusy = "E0608";        // the server stops, or has no room
 
 }  // namespace entresol::base::code

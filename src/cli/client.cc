@@ -13,7 +13,8 @@ namespace {
 
 base::Result<Json> call(const std::string& control, const Json& request,
                         std::chrono::seconds timeout = std::chrono::seconds(10)) {
-  auto text = io::control_call(control, request.dump(), timeout);
+  auto text = io::control_call(
+      control, request.dump(-1, ' ', false, Json::error_handler_t::replace), timeout);
   if (!text) return tl::unexpected(text.error());
   Json answer = Json::parse(*text, nullptr, false);
   if (answer.is_discarded())

@@ -55,6 +55,7 @@ struct DemoOptions {
   bool list = false;
   bool clean = false;
   std::string break_step;
+  std::string capture;  // folder for captures and key logs; empty: none
   std::string program;  // this binary
 };
 int run_demo(const Global& global, const DemoOptions& options);

@@ -95,6 +95,110 @@ constexpr Explanation kExplanations[] = {
      "-c."},
     {code::kUsage, "The command was not understood",
      "`entresol --help` and `entresol COMMAND --help` show how it goes."},
+    {code::kDemoExists, "A demo is on this machine already",
+     "Its namespaces have fixed names, so there is one at a time. `entresol demo --clean` ends it, "
+     "whether it runs or was\n"
+     "kept by --keep, and removes what it has made."},
+    {code::kTokenMalformed, "This is not a join token",
+     "A token is one line that begins with 'ent1.'; copy all of it. `entresol token create` prints "
+     "a new one."},
+    {code::kTokenUnknown, "The controller does not know the token",
+     "It was revoked, it ended more than a day ago, or another controller made it. `entresol token "
+     "list` shows those that\n"
+     "there are."},
+    {code::kTokenExpired, "The token has expired", "Ask for a new one: `entresol token create`."},
+    {code::kTokenUsed, "The token was used already",
+     "Each token admits one member. If nobody of yours used it, somebody else did: `entresol token "
+     "list` says who, and `host\n"
+     "revoke` or `node revoke` puts that member out."},
+    {code::kTokenRefused, "The token admits something else",
+     "It is for the other role (host or node), or for another label than was asked for. `entresol "
+     "token list` shows what it\n"
+     "is for."},
+    {code::kLabelMalformed, "A label or tag has the wrong form",
+     "Labels become DNS names: 1 to 63 of a-z, 0-9 and '-', with no '-' at either end. A tag has "
+     "the same form and at most\n"
+     "31; a member has at most 8 tags."},
+    {code::kLabelTaken, "Another member has this label",
+     "Choose another one. If the member that has it is gone, revoke it (`entresol host revoke "
+     "LABEL`): its label is then\n"
+     "free at once."},
+    {code::kPoolExhausted, "The layer has no free IPv4 address",
+     "An address is free again when the last certificate with it has ended. Revoke members that "
+     "are gone, or give the layer\n"
+     "a larger pool."},
+    {code::kMemberUnknown, "There is no such member",
+     "Nobody with this label or name was admitted here, or it was silent for so long that it was "
+     "forgotten. It joins with a\n"
+     "token."},
+    {code::kMemberRevoked, "The member was revoked",
+     "It gets no certificate and no place in the directory. When its last certificate has ended, "
+     "the same identity may join\n"
+     "again with a new token; a new identity may at once."},
+    {code::kRequestUnproved, "The request is not signed by the member's identity key",
+     "Identity, certificate and layer do not belong together, or the request was altered on its "
+     "way. A member that joins\n"
+     "again with a new token signs that request, too."},
+    {code::kRequestStale, "The clocks of member and controller differ",
+     "A signed request is accepted for 300 s. Set the clock of this machine (`timedatectl`), then "
+     "of the controller's."},
+    {code::kRegistrationOld, "The directory has a newer registration of this name",
+     "Sequences only rise. Either the same identity runs on two machines, or its state was "
+     "restored from an older copy."},
+    {code::kObjectsTooLarge, "Certificate and registration are too large",
+     "Together they have to fit a handshake's datagram: 1200 octets. Shorten label and tags, or "
+     "attach to fewer nodes."},
+    {code::kDelegationEnded, "The controller may not issue certificates now",
+     "The root's delegation to it has ended, or has not begun: look at the controller's clock, "
+     "then sign a new one with the\n"
+     "root's key (`entresol sign delegation`). Members go on until their certificates end."},
+    {code::kApiTokenUnknown, "The API token is not known",
+     "It was revoked, has expired, or belongs to another controller."},
+    {code::kScopeMissing, "The API token lacks the scope",
+     "read lists, admit makes tokens and guests and revokes members, policy sets the policy, admin "
+     "does all of it. The\n"
+     "message names the token."},
+    {code::kStoreLocked, "Another process has the controller's store open",
+     "One controller runs for a store. `ss -tlnp` or `fuser FILE` names the other one."},
+    {code::kStoreFull, "The disk of the controller's store is full",
+     "Nothing of the request was kept, and nothing else was lost. Make room, and repeat it."},
+    {code::kStoreNewer, "A newer version of the program made the store",
+     "Run that version, or restore the copy from before the upgrade."},
+    {code::kStoreBroken, "The controller's store is damaged, or is something else",
+     "The message says what was found. Restore a copy; members whose certificates are newer than "
+     "the copy bring them back\n"
+     "when they register."},
+    {code::kStoreFailed, "The controller's store cannot be read or written",
+     "The message has the system's own words. Nothing of the request was kept."},
+    {code::kHttpUnreachable, "The server cannot be reached",
+     "The message lists every address that was tried and what came of it. Check that the "
+     "controller "
+     "runs, that its port is\n"
+     "open between here and there, and that a token or configuration names an address that leads "
+     "to it."},
+    {code::kHttpWrongKey, "The server has another key than expected",
+     "A token carries the hash of the controller's key, and nobody else is believed. Either the "
+     "controller was set up anew\n"
+     "(ask its operator for a new token), or something else answers at its address."},
+    {code::kHttpTimeout, "A request was not done in time",
+     "The other side is there, but slow or stuck, or the way to it loses much. Asking again does "
+     "no "
+     "harm."},
+    {code::kHttpBadAnswer, "The server's answer is not usable",
+     "It was cut, is too large, or is no HTTP. If that happens again, a proxy in between or "
+     "another "
+     "program at this address\n"
+     "is likely."},
+    {code::kHttpBadRequest, "The server did not understand the request",
+     "It is not HTTP/1.1, or its target or body has the wrong form. docs/api.md describes the "
+     "API."},
+    {code::kHttpTooLarge, "The request is too large",
+     "A request's header has at most 16 KiB, its body 256 KiB."},
+    {code::kHttpInternal, "The server failed at this request",
+     "Its log says why. Other requests are not touched by it."},
+    {code::kHttpBusy, "The server has no room at the moment, or is stopping",
+     "Ask again in a moment. Members that have proved who they are keep their place when strangers "
+     "crowd in."},
 };
 
 }  // namespace

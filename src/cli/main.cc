@@ -39,8 +39,29 @@ int with_control(const cli::Global& global, const Target& target,
   return verb(*control);
 }
 
-void add_sign(CLI::App& app, const cli::Global& global, cli::SignOptions& o,
-              std::function<int()>& run) {
+// What the words on the command line have said; `run` is the verb.
+struct Words {
+  cli::Global global;
+  Target target;
+  cli::SignOptions sign;
+  cli::DemoOptions demo;
+  std::string kind, prefix, role, file, name, layer, code;
+  int count = 3;
+  bool prometheus = false;
+  std::function<int()> run;
+};
+
+void add_keygen(CLI::App& app, Words& w) {
+  CLI::App* keygen = app.add_subcommand("keygen", "Make a key: NAME.key (secret) and NAME.pub");
+  keygen->add_option("kind", w.kind, "root, operator or identity")
+      ->required()
+      ->check(CLI::IsMember({"root", "operator", "identity"}));
+  keygen->add_option("name", w.prefix, "path without its ending")->required();
+  keygen->callback([&w] { w.run = [&w] { return cli::keygen(w.global, w.kind, w.prefix); }; });
+}
+
+void add_sign(CLI::App& app, Words& w) {
+  cli::SignOptions& o = w.sign;
   CLI::App* sign = app.add_subcommand(
       "sign", "Sign a certificate, delegation, registration or guest's grant, offline");
   sign->require_subcommand(1);
@@ -65,14 +86,14 @@ void add_sign(CLI::App& app, const cli::Global& global, cli::SignOptions& o,
   certificate->add_option("--ipv4", o.ipv4, "its IPv4 address in the layer");
   certificate->add_option("--tag", o.tags, "tag for rules; may be repeated");
   common(certificate);
-  certificate->callback([&] { run = [&] { return cli::sign_certificate(global, o); }; });
+  certificate->callback([&w] { w.run = [&w] { return cli::sign_certificate(w.global, w.sign); }; });
   CLI::App* delegation =
       sign->add_subcommand("delegation", "Lets an operator sign certificates and grants");
   delegation->add_option("--with", o.with, "secret key of the root")->required();
   delegation->add_option("--operator", o.subject, "the operator's public key")->required();
   delegation->add_option("--label", o.label, "what people call the operator")->required();
   common(delegation);
-  delegation->callback([&] { run = [&] { return cli::sign_delegation(global, o); }; });
+  delegation->callback([&w] { w.run = [&w] { return cli::sign_delegation(w.global, w.sign); }; });
   CLI::App* registration = sign->add_subcommand(
       "registration", "A member's file for others: its certificate and where it is registered");
   registration->add_option("--with", o.with, "the member's own secret identity (NAME.key)")
@@ -82,7 +103,8 @@ void add_sign(CLI::App& app, const cli::Global& global, cli::SignOptions& o,
   registration->add_option("--node", o.nodes,
                            "certificate of a node that it attaches to; may be repeated");
   common(registration);
-  registration->callback([&] { run = [&] { return cli::sign_registration(global, o); }; });
+  registration->callback(
+      [&w] { w.run = [&w] { return cli::sign_registration(w.global, w.sign); }; });
   CLI::App* grant =
       sign->add_subcommand("grant", "Lets a plain WireGuard client attach as a guest");
   grant->add_option("--with", o.with, "secret key of the root or of an operator")->required();
@@ -99,7 +121,83 @@ void add_sign(CLI::App& app, const cli::Global& global, cli::SignOptions& o,
   grant->add_option("--node", o.nodes,
                     "certificate of a node where it may attach; none: every node");
   common(grant);
-  grant->callback([&] { run = [&] { return cli::sign_grant(global, o); }; });
+  grant->callback([&w] { w.run = [&w] { return cli::sign_grant(w.global, w.sign); }; });
+}
+
+void add_roles(CLI::App& app, Words& w) {
+  CLI::App* run = app.add_subcommand("run", "Run a host or a node in the foreground");
+  run->add_option("role", w.role, "host or node")
+      ->required()
+      ->check(CLI::IsMember({"host", "node"}));
+  run->add_option("-c,--config", w.file, "configuration file")->required();
+  run->callback([&w] { w.run = [&w] { return cli::run_role(w.global, w.role, w.file); }; });
+
+  CLI::App* up =
+      app.add_subcommand("up", "Start this host in the background and wait until it is attached");
+  up->add_option("-c,--config", w.file, "configuration file")->required();
+  up->callback([&w] { w.run = [&w] { return cli::up(w.global, w.file, own_path()); }; });
+}
+
+// A verb that asks a running host or node.
+CLI::App* add_question(CLI::App& app, Words& w, const char* name, const char* description,
+                       int (*verb)(const Words&, const std::string& control)) {
+  CLI::App* question = app.add_subcommand(name, description);
+  add_target(question, w.target);
+  question->callback([&w, verb] {
+    w.run = [&w, verb] {
+      return with_control(w.global, w.target, [&](auto& control) { return verb(w, control); });
+    };
+  });
+  return question;
+}
+
+void add_questions(CLI::App& app, Words& w) {
+  add_question(app, w, "down", "Stop a running host or node",
+               [](const Words& said, auto& c) { return cli::down(said.global, c); });
+  add_question(
+      app, w, "status", "Links, sessions, decisions and drops of a running host or node",
+      [](const Words& said, auto& c) { return cli::status(said.global, c, said.prometheus); })
+      ->add_flag("--prometheus", w.prometheus, "counters in Prometheus' text form");
+  CLI::App* ping =
+      add_question(app, w, "ping", "Echoes to a member: the path, and each hop's time",
+                   [](const Words& said, auto& c) {
+                     return cli::ping(said.global, c, said.name, said.layer, said.count);
+                   });
+  ping->add_option("name", w.name, "label, name (as IPv6 address) or IPv4 address")->required();
+  ping->add_option("--layer", w.layer, "the layer's label, if the host is in several");
+  ping->add_option("-n,--count", w.count, "echoes")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  add_question(app, w, "protocols",
+               "What the security protocol of each live link supports (RFC 8922)",
+               [](const Words& said, auto& c) { return cli::protocols(said.global, c); });
+  add_question(app, w, "rekey", "New keys for all native links and sessions, now",
+               [](const Words& said, auto& c) { return cli::rekey(said.global, c); });
+}
+
+void add_explain(CLI::App& app, Words& w) {
+  CLI::App* explain = app.add_subcommand("explain", "What an error code means and how to mend it");
+  explain->add_option("code", w.code, "such as E0102; without one, all are listed");
+  explain->callback([&w] { w.run = [&w] { return cli::explain(w.global, w.code); }; });
+}
+
+void add_demo(CLI::App& app, Words& w) {
+  CLI::App* demo = app.add_subcommand(
+      "demo", "Hosts, a node and a WireGuard guest on this machine, step by step (root)");
+  demo->add_flag("--keep", w.demo.keep,
+                 "leave everything running at the end, and say how to look around");
+  demo->add_option("--break", w.demo.break_step, "destroy what this step shows, to see it fail");
+  demo->add_option("--capture", w.demo.capture,
+                   "folder, new or empty: put a capture of each link into it, and the members' key "
+                   "logs, with which the captures can be read; transfers are small then");
+  demo->add_flag("--list", w.demo.list, "list the steps and which others each needs");
+  demo->add_flag("--clean", w.demo.clean,
+                 "end the demo that there is: one that runs, that --keep has left, or that was "
+                 "killed");
+  demo->callback([&w] {
+    w.demo.program = own_path();
+    w.run = [&w] { return cli::run_demo(w.global, w.demo); };
+  });
 }
 
 }  // namespace
@@ -110,106 +208,18 @@ int main(int argc, char** argv) {
       "Try `entresol demo` first: hosts and a node on this machine, each step explained.\n"
       "A layer of your own: keygen root, keygen identity, sign, then `run node` and `up`."};
   app.require_subcommand(1);
-  cli::Global global;
+  Words words;
   std::string output = "text";
   app.add_option("-o,--output", output, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.set_version_flag("--version", ENTRESOL_VERSION);
   app.footer("Exit codes: 0 ok, 1 error, 2 usage, 3 degraded, 4 denied, 5 unreachable.");
   app.fallthrough();
-
-  std::function<int()> run;
-  std::string kind, prefix, role, file, name, layer, code;
-  int count = 3;
-  bool prometheus = false;
-  Target target;
-  cli::SignOptions sign_options;
-  cli::DemoOptions demo_options;
-
-  CLI::App* keygen = app.add_subcommand("keygen", "Make a key: NAME.key (secret) and NAME.pub");
-  keygen->add_option("kind", kind, "root, operator or identity")
-      ->required()
-      ->check(CLI::IsMember({"root", "operator", "identity"}));
-  keygen->add_option("name", prefix, "path without its ending")->required();
-  keygen->callback([&] { run = [&] { return cli::keygen(global, kind, prefix); }; });
-
-  add_sign(app, global, sign_options, run);
-
-  CLI::App* run_command = app.add_subcommand("run", "Run a host or a node in the foreground");
-  run_command->add_option("role", role, "host or node")
-      ->required()
-      ->check(CLI::IsMember({"host", "node"}));
-  run_command->add_option("-c,--config", file, "configuration file")->required();
-  run_command->callback([&] { run = [&] { return cli::run_role(global, role, file); }; });
-
-  CLI::App* up =
-      app.add_subcommand("up", "Start this host in the background and wait until it is attached");
-  up->add_option("-c,--config", file, "configuration file")->required();
-  up->callback([&] { run = [&] { return cli::up(global, file, own_path()); }; });
-
-  CLI::App* down = app.add_subcommand("down", "Stop a running host or node");
-  add_target(down, target);
-  down->callback([&] {
-    run = [&] {
-      return with_control(global, target, [&](auto& c) { return cli::down(global, c); });
-    };
-  });
-
-  CLI::App* status = app.add_subcommand(
-      "status", "Links, sessions, decisions and drops of a running host or node");
-  add_target(status, target);
-  status->add_flag("--prometheus", prometheus, "counters in Prometheus' text form");
-  status->callback([&] {
-    run = [&] {
-      return with_control(global, target,
-                          [&](auto& c) { return cli::status(global, c, prometheus); });
-    };
-  });
-
-  CLI::App* ping = app.add_subcommand("ping", "Echoes to a member: the path, and each hop's time");
-  ping->add_option("name", name, "label, name (as IPv6 address) or IPv4 address")->required();
-  ping->add_option("--layer", layer, "the layer's label, if the host is in several");
-  ping->add_option("-n,--count", count, "echoes")->check(CLI::Range(1, 100))->capture_default_str();
-  add_target(ping, target);
-  ping->callback([&] {
-    run = [&] {
-      return with_control(global, target,
-                          [&](auto& c) { return cli::ping(global, c, name, layer, count); });
-    };
-  });
-
-  CLI::App* protocols = app.add_subcommand(
-      "protocols", "What the security protocol of each live link supports (RFC 8922)");
-  add_target(protocols, target);
-  protocols->callback([&] {
-    run = [&] {
-      return with_control(global, target, [&](auto& c) { return cli::protocols(global, c); });
-    };
-  });
-
-  CLI::App* rekey = app.add_subcommand("rekey", "New keys for all native links and sessions, now");
-  add_target(rekey, target);
-  rekey->callback([&] {
-    run = [&] {
-      return with_control(global, target, [&](auto& c) { return cli::rekey(global, c); });
-    };
-  });
-
-  CLI::App* explain = app.add_subcommand("explain", "What an error code means and how to mend it");
-  explain->add_option("code", code, "such as E0102; without one, all are listed");
-  explain->callback([&] { run = [&] { return cli::explain(global, code); }; });
-
-  CLI::App* demo = app.add_subcommand(
-      "demo", "Hosts, a node and a WireGuard guest on this machine, step by step (root)");
-  demo->add_flag("--keep", demo_options.keep,
-                 "leave everything running at the end, and say how to look around");
-  demo->add_option("--break", demo_options.break_step,
-                   "destroy what this step shows, to see it fail");
-  demo->add_flag("--list", demo_options.list, "list the steps and which others each needs");
-  demo->add_flag("--clean", demo_options.clean, "end what --keep or a killed demo has left");
-  demo->callback([&] {
-    demo_options.program = own_path();
-    run = [&] { return cli::run_demo(global, demo_options); };
-  });
+  add_keygen(app, words);
+  add_sign(app, words);
+  add_roles(app, words);
+  add_questions(app, words);
+  add_explain(app, words);
+  add_demo(app, words);
 
   try {
     app.parse(argc, argv);
@@ -218,6 +228,6 @@ int main(int argc, char** argv) {
     app.exit(error);
     return runtime::kExitUsage;
   }
-  global.json = output == "json";
-  return run();
+  words.global.json = output == "json";
+  return words.run();
 }

@@ -53,7 +53,8 @@ void next(const Global& global, std::string_view command, std::string_view why) 
 }
 
 void print(const Json& value) {
-  std::printf("%s\n", value.dump(2).c_str());
+  // What a person or a file gave may be no UTF-8; that is no reason to end here.
+  std::printf("%s\n", value.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
 std::string human_count(double n) {

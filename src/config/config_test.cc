@@ -49,6 +49,34 @@ TEST(HostConfig, UnknownKeySaysWhereAndTheNearestKnownOne) {
             "a.yaml:8:5: unknown key 'layers[0].ipv4_poll': did you mean 'ipv4_pool'?");
 }
 
+TEST(HostConfig, AMisspeltRequiredKeyIsAnUnknownOneNotAMissingOne) {
+  const struct {
+    std::string before, after, message;
+  } cases[] = {
+      {"root:", "rooot:", "a.yaml:5:5: unknown key 'layers[0].rooot': did you mean 'root'?"},
+      {"layers:", "layer:", "a.yaml:3:1: unknown key 'layer': did you mean 'layers'?"},
+      {"nodes:", "node:", "a.yaml:10:5: unknown key 'layers[0].node': did you mean 'nodes'?"},
+      {"endpoint:", "endpiont:",
+       "a.yaml:11:10: unknown key 'layers[0].nodes[0].endpiont': did you mean 'endpoint'?"},
+  };
+  for (const auto& c : cases) {
+    auto host = parse_host(replaced(std::string(kHost), c.before, c.after), "a.yaml");
+    ASSERT_FALSE(host.has_value()) << c.after;
+    EXPECT_EQ(host.error().code, base::code::kConfigUnknownKey) << c.after;
+    EXPECT_EQ(host.error().message, c.message);
+  }
+}
+
+TEST(HostConfig, AFileWithoutKeysHasAPlaceToo) {
+  for (const std::string_view text : {"", "\n", "# nothing yet\n"}) {
+    for (const auto& error :
+         {parse_host(text, "a.yaml").error(), parse_node(text, "a.yaml").error()}) {
+      EXPECT_EQ(error.code, base::code::kConfigSyntax) << text;
+      EXPECT_TRUE(error.message.starts_with("a.yaml:1:1: ")) << error.message;
+    }
+  }
+}
+
 TEST(HostConfig, EachWrongValueIsNamedWithItsPlace) {
   const struct {
     std::string before, after;

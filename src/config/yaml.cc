@@ -11,7 +11,8 @@ namespace {
 namespace code = base::code;
 
 std::string at(const YAML::Mark& mark, const std::string& file) {
-  if (mark.is_null()) return file;
+  if (mark.is_null())
+    return file + ":1:1";  // a document without a node: nothing, or comments alone
   return file + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
 }
 
@@ -56,7 +57,10 @@ std::string YamlMap::name_of(std::string_view key) const {
 
 void YamlMap::fail_at(const YAML::Mark& mark, std::string_view error_code,
                       const std::string& what) {
-  if (context_.error) return;
+  // Whoever misspells a required key is told of what stands there, not of what does not.
+  const bool displaces = error_code == code::kConfigUnknownKey && context_.error &&
+                         context_.error->code == code::kConfigMissingKey;
+  if (context_.error && !displaces) return;
   context_.error = base::Error{std::string(error_code), at(mark, context_.file) + ": " + what};
 }
 

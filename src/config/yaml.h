@@ -1,5 +1,6 @@
 // Reads a YAML mapping strictly: a key that nobody asks for is an error, with line, column and the nearest known key; so
-// is a value of the wrong form. The first error is kept; reading goes on with defaults, so that callers check once.
+// is a value of the wrong form. The first error is kept, but an unknown key takes the place of a required one that is
+// absent: it may be that one, misspelt. Reading goes on with defaults, so that callers check once.
 #pragma once
 
 #include <yaml-cpp/yaml.h>

@@ -21,6 +21,8 @@ bool is_assigned(std::uint8_t type) {
     case ControlType::opened_from_other_side:
     case ControlType::echo_request:
     case ControlType::echo_reply:
+    case ControlType::lookup:
+    case ControlType::answer:
       return true;
   }
   return false;
@@ -30,6 +32,40 @@ bool is_error_body(base::ByteView body) {
   base::ByteReader reader(body);
   const base::ByteView text = reader.view(reader.u8());
   return reader.ok() && is_utf8(text) && reader.remaining() >= kQuoteMinimum;
+}
+
+bool is_lookup_body(base::ByteView body) {
+  if (body.empty()) return false;
+  const std::size_t key = body.size() - 1;
+  switch (static_cast<LookupKind>(body[0])) {
+    case LookupKind::name:
+      return key == 16;
+    case LookupKind::ipv4:
+      return key == 4;
+    case LookupKind::label:
+      return key >= 1 && key <= kLabelMaximum && is_utf8(body.subspan(1));
+  }
+  return false;
+}
+
+bool is_answer_body(base::ByteView body) {
+  if (body.empty()) return false;
+  switch (static_cast<AnswerKind>(body[0])) {
+    case AnswerKind::unknown:
+      return body.size() == 1;
+    case AnswerKind::member:
+      return body.size() >= 3 && body.size() - 3 >= base::load_be16(&body[1]);
+    case AnswerKind::guest:
+      return body.size() > 1;
+  }
+  return false;
+}
+
+bool is_body(ControlType type, base::ByteView body) {
+  if (is_error(type)) return is_error_body(body);
+  if (type == ControlType::lookup) return is_lookup_body(body);
+  if (type == ControlType::answer) return is_answer_body(body);
+  return true;
 }
 
 base::Bytes emit(ControlType type, std::uint32_t info, base::ByteView first,
@@ -62,9 +98,19 @@ DropReason ControlView::parse(base::ByteView payload, ControlView& out) {
   if (base::load_be16(&payload[2]) != view.body().size()) return DropReason::control_malformed;
   if (view.known() && !is_assigned(payload[0])) return DropReason::control_malformed;
   if (payload[1] != 0) return DropReason::control_malformed;
-  if (view.error() && !is_error_body(view.body())) return DropReason::control_malformed;
+  if (!is_body(view.type(), view.body())) return DropReason::control_malformed;
   out = view;
   return DropReason::none;
+}
+
+base::ByteView ControlView::answer_first() const {
+  if (answer_kind() != AnswerKind::member) return body().subspan(1);
+  return body().subspan(3, base::load_be16(&body()[1]));
+}
+
+base::ByteView ControlView::answer_second() const {
+  if (answer_kind() != AnswerKind::member) return {};
+  return body().subspan(std::size_t{3} + base::load_be16(&body()[1]));
 }
 
 bool may_report(const HeaderView& offending) {
@@ -93,6 +139,23 @@ base::Bytes emit_echo(ControlType type, std::uint16_t identifier, std::uint16_t 
 base::Bytes emit_echo_reply(const ControlView& request) {
   return emit_echo(ControlType::echo_reply, request.echo_identifier(), request.echo_sequence(),
                    request.body());
+}
+
+base::Bytes emit_lookup(std::uint32_t id, LookupKind kind, base::ByteView key) {
+  const auto octet = static_cast<std::uint8_t>(kind);
+  return emit(ControlType::lookup, id, {&octet, 1}, key);
+}
+
+base::Bytes emit_answer(std::uint32_t id, AnswerKind kind, base::ByteView first,
+                        base::ByteView second) {
+  base::Bytes head{static_cast<std::uint8_t>(kind)};
+  if (kind == AnswerKind::member) {
+    head.push_back(static_cast<std::uint8_t>(first.size() >> 8));
+    head.push_back(static_cast<std::uint8_t>(first.size()));
+  }
+  if (head.size() + first.size() + second.size() > kControlBodyMaximum) return {};
+  head.insert(head.end(), first.begin(), first.end());
+  return emit(ControlType::answer, id, head, second);
 }
 
 }  // namespace entresol::wire

@@ -1,5 +1,5 @@
-// Control messages: errors that are reported to the sender of a packet, and echo (docs/wire.md
-// section 7). They travel as the payload of packets of next protocol 1.
+// Control messages: errors that are reported to the sender of a packet, echo, and looking members up
+// (docs/wire.md section 7). They travel as the payload of packets of next protocol 1.
 //
 //   +---------------+---------------+-------------------------------+
 //   |   Type (8)    |   Code (8)    |          Length (16)          |   0
@@ -34,7 +34,15 @@ enum class ControlType : std::uint8_t {
   opened_from_other_side = 9,
   echo_request = 16,  // info: identifier × 65536 + sequence
   echo_reply = 17,    // info and body as in the request
+  lookup = 32,        // info: the asker's number for it
+  answer = 33,        // info: as in the lookup
 };
+
+// What a lookup asks for; the key is its body behind this octet.
+enum class LookupKind : std::uint8_t { name = 1, ipv4 = 2, label = 3 };
+// What an answer tells: nothing, a certificate chain and a registration, or a guest's grant chain.
+enum class AnswerKind : std::uint8_t { unknown = 0, member = 1, guest = 2 };
+inline constexpr std::size_t kLabelMaximum = 63;  // octets of a label that is looked up
 
 inline constexpr std::size_t kControlHeaderSize = 8;
 inline constexpr std::size_t kControlBodyMaximum = kPayloadMaximum - kControlHeaderSize;
@@ -99,6 +107,15 @@ class ControlView {
   std::uint16_t echo_identifier() const { return static_cast<std::uint16_t>(info() >> 16); }
   std::uint16_t echo_sequence() const { return static_cast<std::uint16_t>(info()); }
 
+  // Only of lookups: the name's 16 octets, the address's 4, or the label.
+  LookupKind lookup_kind() const { return static_cast<LookupKind>(body()[0]); }
+  base::ByteView lookup_key() const { return body().subspan(1); }
+
+  // Only of answers. `first`: certificate chain or grant chain; `second`: registration or nothing.
+  AnswerKind answer_kind() const { return static_cast<AnswerKind>(body()[0]); }
+  base::ByteView answer_first() const;
+  base::ByteView answer_second() const;
+
   ControlView() = default;  // only to be filled by parse
 
  private:
@@ -122,5 +139,11 @@ base::Bytes emit_echo(ControlType type, std::uint16_t identifier, std::uint16_t 
                       base::ByteView body);
 // The reply to a request: its info and body.
 base::Bytes emit_echo_reply(const ControlView& request);
+
+// `key` has the size that its kind wants.
+base::Bytes emit_lookup(std::uint32_t id, LookupKind kind, base::ByteView key);
+// Empty if the objects are too large for a message.
+base::Bytes emit_answer(std::uint32_t id, AnswerKind kind, base::ByteView first,
+                        base::ByteView second);
 
 }  // namespace entresol::wire

@@ -82,8 +82,10 @@ TEST(Control, TheMessageEndsWithItsBody) {
 TEST(Control, TypesOfTheTable) {
   for (unsigned type = 0; type < 256; ++type) {
     const bool error_type = (type >= 1 && type <= 9 && type != 7);
-    const bool assigned = error_type || type == 16 || type == 17;
-    const base::Bytes payload = error(static_cast<std::uint8_t>(type), 56);
+    const bool assigned = error_type || type == 16 || type == 17 || type == 32 || type == 33;
+    base::Bytes payload = error(static_cast<std::uint8_t>(type), 56);
+    if (type == 32) payload = emit_lookup(1, LookupKind::label, sample::hex("61"));
+    if (type == 33) payload = emit_answer(1, AnswerKind::unknown, {}, {});
     ControlView view;
     EXPECT_EQ(ControlView::parse(payload, view),
               assigned || type >= 128 ? DropReason::none : DropReason::control_malformed)
@@ -92,6 +94,50 @@ TEST(Control, TypesOfTheTable) {
       EXPECT_EQ(view.known(), type < 128);
       EXPECT_EQ(view.error(), error_type);
     }
+  }
+}
+
+TEST(Control, LookupAsTheTableHasIt) {
+  const base::Bytes label = emit_lookup(0x01020304, LookupKind::label, sample::hex("626f62"));
+  EXPECT_EQ(label, sample::hex("20 00 0004 01020304 03 626f62"));
+  ControlView view;
+  ASSERT_EQ(ControlView::parse(label, view), DropReason::none);
+  EXPECT_EQ(view.info(), 0x01020304u);
+  EXPECT_EQ(view.lookup_kind(), LookupKind::label);
+  EXPECT_EQ(view.lookup_key().size(), 3u);
+  for (const char* body : {"", "00", "0464", "03", "0264400001ff", "02644000", "01fd35", "03ff"}) {
+    const base::Bytes octets = sample::hex(body);
+    EXPECT_EQ(reason_of(sample::join({{32, 0, 0, static_cast<std::uint8_t>(octets.size())},
+                                      sample::hex("00000000"),
+                                      octets})),
+              DropReason::control_malformed)
+        << body;
+  }
+  EXPECT_EQ(reason_of(emit_lookup(1, LookupKind::label, base::Bytes(64, 'a'))),
+            DropReason::control_malformed);
+  EXPECT_EQ(reason_of(emit_lookup(1, LookupKind::label, base::Bytes(63, 'a'))), DropReason::none);
+}
+
+TEST(Control, AnswerAsTheTableHasIt) {
+  const base::Bytes member =
+      emit_answer(5, AnswerKind::member, sample::hex("aabb"), sample::hex("cc"));
+  EXPECT_EQ(member, sample::hex("21 00 0006 00000005 01 0002 aabb cc"));
+  ControlView view;
+  ASSERT_EQ(ControlView::parse(member, view), DropReason::none);
+  EXPECT_EQ(view.answer_kind(), AnswerKind::member);
+  EXPECT_EQ(view.answer_first().size(), 2u);
+  EXPECT_EQ(view.answer_second().size(), 1u);
+  const base::Bytes guest = emit_answer(5, AnswerKind::guest, sample::hex("aabb"), {});
+  ASSERT_EQ(ControlView::parse(guest, view), DropReason::none);
+  EXPECT_EQ(view.answer_first().size(), 2u);
+  EXPECT_TRUE(view.answer_second().empty());
+  for (const char* body : {"", "0000", "01", "0100", "010001", "02", "03aa"}) {
+    const base::Bytes octets = sample::hex(body);
+    EXPECT_EQ(reason_of(sample::join({{33, 0, 0, static_cast<std::uint8_t>(octets.size())},
+                                      sample::hex("00000000"),
+                                      octets})),
+              DropReason::control_malformed)
+        << body;
   }
 }
 

@@ -16,6 +16,10 @@ ERRORS = {
     9: "opened from the other side",
 }
 ECHO_REQUEST, ECHO_REPLY = 16, 17
+LOOKUP, ANSWER = 32, 33
+QUESTIONS = {ECHO_REQUEST: "echo request", ECHO_REPLY: "echo reply", LOOKUP: "lookup", ANSWER: "answer"}
+KNOWN = {*ERRORS, *QUESTIONS}
+LOOKUP_KEYS = {1: range(16, 17), 2: range(4, 5), 3: range(1, 64)}  # sizes by kind: name, IPv4, label
 QUOTE_MINIMUM = 56
 
 
@@ -36,7 +40,9 @@ def decode_control(payload):
     body = payload[8:]
     if len(body) != length:
         raise Refused("control_malformed")
-    if code or (kind < 128 and kind not in ERRORS and kind not in (ECHO_REQUEST, ECHO_REPLY)):
+    if code or (kind < 128 and kind not in KNOWN):
+        raise Refused("control_malformed")
+    if kind == LOOKUP and not is_lookup(body) or kind == ANSWER and not is_answer(body):
         raise Refused("control_malformed")
     if kind not in ERRORS:
         return Control(kind, info, body)
@@ -50,6 +56,25 @@ def decode_control(payload):
     if len(quote) < QUOTE_MINIMUM:
         raise Refused("control_malformed")
     return Control(kind, info, body, text, quote)
+
+
+def is_lookup(body):
+    if not body or len(body) - 1 not in LOOKUP_KEYS.get(body[0], ()):
+        return False
+    try:
+        return body[0] != 3 or bool(body[1:].decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def is_answer(body):
+    if not body or body[0] > 2:
+        return False
+    if body[0] == 0:
+        return len(body) == 1
+    if body[0] == 1:
+        return len(body) >= 3 and len(body) - 3 >= struct.unpack(">H", body[1:3])[0]
+    return len(body) > 1
 
 
 def decode_quote(quote):

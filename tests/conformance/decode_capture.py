@@ -22,8 +22,18 @@ import aead
 import handshake_frames
 import sealed
 from capture_file import CaptureError, read_frames, udp_datagram
-from control import ERRORS, decode_control, decode_quote
-from inner_ip import ICMP, ICMPV6, TCP, UDP, address_text, checksum_fits, rebuild
+from control import ERRORS, QUESTIONS, decode_control, decode_quote
+from inner_ip import (
+    ICMP,
+    ICMPV6,
+    KEEPALIVE,
+    NO_NEXT_HEADER,
+    TCP,
+    UDP,
+    address_text,
+    checksum_fits,
+    rebuild,
+)
 from wire_packet import (
     NEXT_CONTROL,
     NEXT_HANDSHAKE,
@@ -148,7 +158,7 @@ class Decoder:
         else:
             self.counts["UDP, other"] += 1
             if self._ports:
-                self.fail("record_type_unknown" if octets else "record_truncated", where)
+                self.fail("record_type_unknown", where)
 
     @staticmethod
     def _is_wireguard(octets):
@@ -240,7 +250,7 @@ class Decoder:
             if message.type >= 128:
                 name = f"of type {message.type}"
             else:
-                name = ERRORS.get(message.type) or ("echo request", "echo reply")[message.type - 16]
+                name = ERRORS.get(message.type) or QUESTIONS[message.type]
             if message.quote:
                 decode_quote(message.quote)
                 if not 0 <= len(message.quote) - message.quote[5] * 4 <= 8:
@@ -275,6 +285,11 @@ class Decoder:
         self.counts["session records"] += 1
         if not first:
             self.counts["session records seen again"] += 1
+            return
+        if packet.inner_protocol == NO_NEXT_HEADER:
+            self.counts["session keepalives"] += 1
+            if plaintext != KEEPALIVE or not packet.opener or packet.port or packet.flow:
+                self.fail("session keepalive", where)
             return
         inner = rebuild(packet, plaintext, self._keys.ipv4.get)
         self.inner_packets.append(inner.octets)

@@ -6,7 +6,7 @@ import hmac
 import struct
 
 import aead
-from handshake_frames import INITIATION, RESPONSE, decode_frame
+from handshake_frames import INITIATION, RESPONSE, check_hello_size, decode_frame
 from wire_packet import Refused
 
 LINK, SESSION = 1, 2
@@ -196,14 +196,16 @@ def response(state, suite, purpose, sender, receiver, ephemeral, payload, cookie
 
 def read_initiation(state, message, own_static):
     """The opened payload. own_static: the receiver's public key."""
-    decode_frame(message)
+    check_hello_size(message, INITIATION)
     check_mac1(message, own_static)
+    decode_frame(message)
     state.mix_hash(message[:8])
     return state.read_initiation(message[8:-32])
 
 
 def read_response(state, message, own_static):
-    decode_frame(message)
+    check_hello_size(message, RESPONSE)
     check_mac1(message, own_static)
+    decode_frame(message)
     state.mix_hash(message[:12])
     return state.read_response(message[12:-32])

@@ -13,10 +13,12 @@ NATIVE = {
     RESET: "reset",
     RECORD: "record",
 }
+LARGEST = 8192  # octets of an initiation or response
 WIREGUARD = {1: "initiation", 2: "response", 3: "cookie reply", 4: "transport data"}
 
 ITEM_TIMESTAMP, ITEM_CERTIFICATE, ITEM_REGISTRATION, ITEM_GRANT = 1, 2, 3, 4
 ITEM_RESET_TOKEN, ITEM_LINK_SIZE = 5, 6
+_OBJECTS = (ITEM_CERTIFICATE, ITEM_REGISTRATION, ITEM_GRANT)
 
 
 @dataclass
@@ -52,14 +54,18 @@ def decode_frame(message):
     raise Refused("record_type_unknown")
 
 
+def check_hello_size(message, kind):
+    """What is looked at before mac1."""
+    if not (164 if kind == INITIATION else 104) <= len(message) <= LARGEST:
+        raise Refused("handshake_malformed")
+
+
 def _decode_hello(message, kind):
-    if len(message) < (164 if kind == INITIATION else 104):
-        raise Refused("handshake_malformed")
+    check_hello_size(message, kind)
     _, version, suite, purpose = message[:4]
-    if version != 1 or suite not in (1, 2):
+    # Whatever an end is configured for, it is one of these.
+    if version != 1 or suite not in (1, 2) or purpose not in (1, 2):
         raise Refused("handshake_suite")
-    if purpose not in (1, 2):
-        raise Refused("handshake_malformed")
     if message[7] or (kind == RESPONSE and message[11]):
         raise Refused("handshake_malformed")
     frame = Frame(NATIVE[kind], suite, purpose, int.from_bytes(message[4:7], "big"))
@@ -74,8 +80,9 @@ def _decode_hello(message, kind):
     return frame
 
 
-def decode_items(payload):
-    """The items of an opened handshake payload, type to value; those from 128 on left out."""
+def decode_items(payload, initiation):
+    """The items of an initiation's or response's opened payload, type to value; those from 128 on
+    left out."""
     items, at, last = {}, 0, -1
     while at < len(payload):
         if at + 3 > len(payload):
@@ -87,11 +94,13 @@ def decode_items(payload):
         if not ITEM_TIMESTAMP <= kind <= ITEM_LINK_SIZE and kind < 128:
             raise Refused("handshake_malformed")
         expected = {ITEM_TIMESTAMP: 8, ITEM_RESET_TOKEN: 16, ITEM_LINK_SIZE: 2}.get(kind, length)
-        if length != expected:
+        if length != expected or (kind in _OBJECTS and not length):
             raise Refused("handshake_malformed")
         if kind < 128:
             items[kind] = value
         last, at = kind, at + 3 + length
+    if (ITEM_TIMESTAMP in items) != initiation:
+        raise Refused("handshake_malformed")
     return items
 
 

@@ -8,14 +8,18 @@ from wire_packet import Refused
 
 TCP, UDP, DCCP, SCTP, UDP_LITE = 6, 17, 33, 132, 136
 WITH_PORTS = (TCP, UDP, DCCP, SCTP, UDP_LITE)
-ICMP, ICMPV6 = 1, 58
-# IPv6 extension headers (IANA) that have a next header and a readable length.
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
-_EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION, 135, 139, 140)
+ICMP, ICMPV6, NO_NEXT_HEADER = 1, 58, 59
+KEEPALIVE = b"\0\x06"  # plaintext of a session's keepalive, inner protocol 59
+# What counts as an IPv6 extension header; all else, AH and ESP too, is the upper layer.
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
+_EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION)
+_MOST_EXTENSIONS = 8
+_LARGEST = 65535  # of a packet, and of what its fragments make together
 
 _UNFINISHED = 0x01
 _IDENTIFICATION, _WHOLE, _DONT_FRAGMENT = 0x10, 0x20, 0x40
 _IPV4_DF = 0x4000
+_NO_IPV4 = bytes(4)
 
 
 @dataclass
@@ -51,8 +55,13 @@ class _View:
     protocol: int
     upper: int
     fragment: bool
-    first: bool
+    offset: int  # octets
     plain: bool  # no IPv4 options, no IPv6 extension headers
+
+    @property
+    def first(self):
+        """Also of what is no fragment: the upper layer's header is here."""
+        return self.offset == 0
 
 
 def decode_inside(plaintext):
@@ -97,61 +106,91 @@ def encode_inside(inside):
     return head + inside.identification + inside.payload
 
 
+def _require(condition):
+    if not condition:
+        raise Refused("inside_malformed")
+
+
+def _check_fragment(offset, more, size):
+    """All but the last are made of whole units of 8 octets, and none reaches too far."""
+    _require(not more or (size and size % 8 == 0))
+    _require(offset + size <= _LARGEST)
+
+
 def _view_ipv4(octets):
-    if len(octets) < 20:
-        raise Refused("inside_malformed")
+    _require(20 <= len(octets) <= _LARGEST)
     header = (octets[0] & 0x0F) * 4
-    if header < 20 or header > len(octets) or int.from_bytes(octets[2:4], "big") != len(octets):
-        raise Refused("inside_malformed")
+    _require(20 <= header <= len(octets) and int.from_bytes(octets[2:4], "big") == len(octets))
+    _require(ones_sum(octets[:header]) == 0xFFFF)
     place = int.from_bytes(octets[6:8], "big")
+    offset, more = (place & 0x1FFF) * 8, bool(place & 0x2000)
+    if offset or more:
+        _check_fragment(offset, more, len(octets) - header)
     return _View(
         version=4,
         source=octets[12:16],
         destination=octets[16:20],
         protocol=octets[9],
         upper=header,
-        fragment=bool(place & 0x3FFF),
-        first=not place & 0x1FFF,
+        fragment=bool(offset or more),
+        offset=offset,
         plain=header == 20,
     )
 
 
 def _view_ipv6(octets):
-    if len(octets) < 40 or int.from_bytes(octets[4:6], "big") + 40 != len(octets):
-        raise Refused("inside_malformed")
-    protocol, at, fragment, first = octets[6], 40, False, True
-    while protocol in _EXTENSIONS and first:
-        if at + 8 > len(octets):
-            raise Refused("inside_malformed")
+    _require(len(octets) >= 40 and int.from_bytes(octets[4:6], "big") + 40 == len(octets))
+    protocol, at, offset, more, count, fragments = octets[6], 40, 0, False, 0, 0
+    while protocol in _EXTENSIONS and not offset:
+        _require(count < _MOST_EXTENSIONS and at + 8 <= len(octets))
         size = (octets[at + 1] + 1) * 8
-        if protocol == _AH:
-            size = (octets[at + 1] + 2) * 4
+        if protocol == _HOP_BY_HOP:
+            _require(count == 0)
         elif protocol == _FRAGMENT:
-            size, place = 8, int.from_bytes(octets[at + 2 : at + 4], "big")
-            fragment, first = fragment or bool(place & 0xFFF9), not place & 0xFFF8
-        if at + size > len(octets):
-            raise Refused("inside_malformed")
-        protocol, at = octets[at], at + size
+            fragments, size = fragments + 1, 8
+            _require(fragments == 1)
+            place = int.from_bytes(octets[at + 2 : at + 4], "big")
+            offset, more = place & 0xFFF8, bool(place & 1)
+            if offset or more:
+                _check_fragment(offset, more, len(octets) - at - 8)
+        _require(at + size <= len(octets))
+        protocol, at, count = octets[at], at + size, count + 1
     return _View(
         version=6,
         source=octets[8:24],
         destination=octets[24:40],
         protocol=protocol,
         upper=at,
-        fragment=fragment,
-        first=first,
+        fragment=bool(offset or more),
+        offset=offset,
         plain=at == 40,
     )
+
+
+def _check_upper_layer(seen, upper):
+    """The upper layer's header is there, where it should be."""
+    if not seen.first:
+        _require(seen.protocol != TCP or seen.offset >= 20)
+    elif seen.protocol == TCP:
+        _require(len(upper) >= 20 and 20 <= (upper[12] >> 4) * 4 <= len(upper))
+    elif seen.protocol == UDP:
+        _require(len(upper) >= 8)
+        length = int.from_bytes(upper[4:6], "big")
+        _require(length >= 8 and (length <= len(upper) or seen.fragment))
+    else:
+        least = {UDP_LITE: 8, SCTP: 12, DCCP: 12}.get(seen.protocol, 0)
+        if seen.protocol == (ICMP if seen.version == 4 else ICMPV6):
+            least = 8 if seen.version == 4 else 4
+        _require(len(upper) >= least)
 
 
 def view(octets):
     """Looks at a whole IP packet; Refused inside_malformed if it is none."""
     version = octets[0] >> 4 if octets else 0
-    if version == 4:
-        return _view_ipv4(octets)
-    if version == 6:
-        return _view_ipv6(octets)
-    raise Refused("inside_malformed")
+    _require(version in (4, 6))
+    seen = _view_ipv4(octets) if version == 4 else _view_ipv6(octets)
+    _check_upper_layer(seen, octets[seen.upper :])
+    return seen
 
 
 def ones_sum(octets):
@@ -170,15 +209,16 @@ def _with_ipv4_checksum(header):
 def _rebuild_header(packet, inside, source, destination):
     size = len(inside.payload)
     if inside.ip_version == 6:
-        if size > 0xFFFF:
-            raise Refused("inside_malformed")
+        # With an extension header the whole packet would have travelled.
+        _require(size <= _LARGEST and packet.inner_protocol not in _EXTENSIONS)
         first = 6 << 28 | packet.traffic_class << 20 | packet.flow & 0xFFFFF
         head = struct.pack(">IHBB", first, size, packet.inner_protocol, packet.ttl)
         return head + source + destination
-    if size > 0xFFFF - 20:
-        raise Refused("inside_malformed")
-    if not inside.identification and not inside.dont_fragment:
-        raise Refused("inside_malformed")  # nothing says what the flags are
+    _require(inside.identification or inside.dont_fragment)  # else nothing says what the flags are
+    _require(20 + size <= _LARGEST)
+    if _NO_IPV4 in (source, destination):
+        raise Refused("inside_differs")
+    source, destination = source or _NO_IPV4, destination or _NO_IPV4
     identification = inside.identification or struct.pack(">HH", 0, _IPV4_DF)
     head = struct.pack(">BBH", 0x45, packet.traffic_class, 20 + size) + identification
     head += struct.pack(">BBH", packet.ttl, packet.inner_protocol, 0) + source + destination
@@ -195,36 +235,37 @@ def _write_outer_fields(packet, octets, seen):
     return first.to_bytes(4, "big") + octets[4:7] + bytes([packet.ttl]) + octets[8:]
 
 
+def _take_whole(packet, inside, source, destination):
+    seen = view(inside.payload)
+    if seen.version != inside.ip_version:
+        raise Refused("inside_differs")
+    for expected, actual in ((source, seen.source), (destination, seen.destination)):
+        if expected is not None and (expected != actual or expected == _NO_IPV4):
+            raise Refused("inside_differs")
+    return _write_outer_fields(packet, inside.payload, seen), seen
+
+
 def rebuild(packet, plaintext, ipv4_of=lambda name: None):
     """The inner packet of a session record that was opened.
 
-    ipv4_of: a name's IPv4 address (4 octets) from its certificate, or None where it is not known;
-    then the rebuilt packet has 0.0.0.0 there, and an address inside is not compared.
+    ipv4_of: a name's IPv4 address (4 octets, zero if it has none) from its certificate, or None
+    where it is not known; then the rebuilt packet has 0.0.0.0 there, and an address inside is not
+    compared.
     """
     inside = decode_inside(plaintext)
     if inside.ip_version == 6:
         source, destination = packet.source, packet.destination
     else:
         source, destination = ipv4_of(packet.source), ipv4_of(packet.destination)
-    addresses_known = source is not None and destination is not None
+    addresses_known = inside.whole or (source is not None and destination is not None)
     if inside.whole:
-        if not inside.payload:
-            raise Refused("inside_malformed")
-        if inside.payload[0] >> 4 != inside.ip_version:
-            raise Refused("inside_differs")
-        seen = view(inside.payload)
-        for expected, actual in ((source, seen.source), (destination, seen.destination)):
-            if expected is not None and expected != actual:
-                raise Refused("inside_differs")
-        octets = _write_outer_fields(packet, inside.payload, seen)
-        addresses_known = True
+        octets, seen = _take_whole(packet, inside, source, destination)
     else:
-        none = bytes(4)
-        octets = (
-            _rebuild_header(packet, inside, source or none, destination or none) + inside.payload
-        )
+        octets = _rebuild_header(packet, inside, source, destination) + inside.payload
         seen = view(octets)
-    _check_against_header(packet, inside, seen, octets)
+    if inside.unfinished_checksum:
+        _check_unfinished(seen, octets[seen.upper :])
+    _check_against_header(packet, seen, octets[seen.upper :])
     return InnerPacket(
         octets,
         inside.unfinished_checksum,
@@ -236,25 +277,23 @@ def rebuild(packet, plaintext, ipv4_of=lambda name: None):
     )
 
 
-def _check_against_header(packet, inside, seen, octets):
+def _check_unfinished(seen, upper):
+    """TCP or UDP, no fragment, and a UDP length that covers all of it."""
+    _require(not seen.fragment and seen.protocol in (TCP, UDP))
+    _require(seen.protocol == TCP or int.from_bytes(upper[4:6], "big") == len(upper))
+
+
+def _check_against_header(packet, seen, upper):
     # Behind a fragment header that is not the first, an extension header hides the upper layer.
     hidden = not seen.first and seen.protocol in _EXTENSIONS and seen.version == 6
     if seen.protocol != packet.inner_protocol and not hidden:
         raise Refused("inside_differs")
     if seen.fragment != packet.fragment:
         raise Refused("inside_differs")
-    upper = octets[seen.upper :]
-    if inside.unfinished_checksum:
-        if seen.fragment or seen.protocol not in (TCP, UDP):
-            raise Refused("inside_malformed")
-        if len(upper) < (18 if seen.protocol == TCP else 8):
-            raise Refused("inside_malformed")
     if packet.inner_protocol not in WITH_PORTS:
         if packet.port:
             raise Refused("inside_differs")
     elif seen.first:
-        if len(upper) < 4:
-            raise Refused("inside_malformed")
         source_port, destination_port = struct.unpack(">HH", upper[:4])
         if packet.port != (destination_port if packet.opener else source_port):
             raise Refused("inside_differs")
@@ -270,8 +309,6 @@ def take_apart(octets, packet, unfinished_checksum=False, first_port=0):
     if seen.protocol in WITH_PORTS:
         packet.port = first_port
         if seen.first:
-            if len(upper) < 4:
-                raise Refused("inside_malformed")
             packet.port = int.from_bytes(upper[2:4] if packet.opener else upper[:2], "big")
     identification, whole, dont_fragment = b"", not seen.plain, False
     if seen.version == 4:

@@ -11,6 +11,7 @@ CERTIFICATE, DELEGATION, REGISTRATION, GRANT = 1, 2, 3, 4
 SUITE_ED25519, SUITE_GUEST_X25519 = 1, 128
 ROLE_HOST, ROLE_NODE = 1, 2
 SIGNATURE = 64
+LARGEST = 4096  # octets, signature included
 _CONTEXT = b"entresol object"
 
 
@@ -33,10 +34,8 @@ class _Reader:
         return int.from_bytes(self.take(count), "big")
 
     def text(self):
-        try:
-            return self.take(self.integer(1)).decode("utf-8")
-        except UnicodeDecodeError:
-            raise ObjectRefused("text is not UTF-8") from None
+        # Issuers see to it that this is UTF-8; what is not stays as it is.
+        return self.take(self.integer(1)).decode("utf-8", "surrogateescape")
 
     def list_of(self, element):
         return [element() for _ in range(self.integer(1))]
@@ -47,7 +46,7 @@ class _Reader:
 
 
 def _text(value):
-    encoded = value.encode("utf-8")
+    encoded = value.encode("utf-8", "surrogateescape")
     return _count(encoded) + encoded
 
 
@@ -129,6 +128,8 @@ def decode_object(octets):
     """Kind and fields of one object; the signature is not looked at."""
     if len(octets) < 4 or len(octets) != object_size(octets):
         raise ObjectRefused("length disagrees with the octets")
+    if len(octets) > LARGEST:
+        raise ObjectRefused("longer than an object can be")
     version, kind, length = struct.unpack(">BBH", octets[:4])
     if version != 1:
         raise ObjectRefused("version is not 1")
@@ -172,15 +173,15 @@ def _require(condition, why):
 
 def _check_issued(octets, fields, delegation, root_key, now):
     _require(fields["layer"] == layer_id(root_key), "another layer")
-    _require(fields["not_before"] <= now <= fields["not_after"], "outside its time")
+    _require(fields["not_before"] <= now < fields["not_after"], "outside its time")
     _require(signature_verifies(octets, fields["issuer"]), "signature")
-    if fields["issuer"] == root_key:
+    if delegation is None:
+        _require(fields["issuer"] == root_key, "issuer is not the root, and there is no delegation")
         return
-    _require(delegation is not None, "issuer is not the root, and no delegation names it")
     kind, said = decode_object(delegation)
     _require(kind == DELEGATION and said["layer"] == fields["layer"], "delegation")
     _require(said["key"] == fields["issuer"], "delegation of another operator")
-    _require(said["not_before"] <= now <= said["not_after"], "delegation outside its time")
+    _require(said["not_before"] <= now < said["not_after"], "delegation outside its time")
     _require(signature_verifies(delegation, root_key), "delegation's signature")
 
 
@@ -203,7 +204,7 @@ def verify_registration(octets, identity_key, now):
     kind, fields = decode_object(octets)
     _require(kind == REGISTRATION, "no registration")
     _require(fields["name"] == member_name(fields["layer"], SUITE_ED25519, identity_key), "name")
-    _require(now <= fields["not_after"], "outside its time")
+    _require(now < fields["not_after"], "outside its time")
     _require(signature_verifies(octets, identity_key), "signature")
     return fields
 

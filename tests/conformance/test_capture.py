@@ -79,7 +79,8 @@ def inner_udp(marker=MARKER):
     checksum = ones_sum(pseudo + upper) ^ 0xFFFF
     upper = upper[:6] + checksum.to_bytes(2, "big") + upper[8:]
     head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(upper), 0, 0x4000, 64, 17, 0)
-    return head + IPV4_A + IPV4_B + upper
+    head += IPV4_A + IPV4_B
+    return head[:10] + (ones_sum(head) ^ 0xFFFF).to_bytes(2, "big") + head[12:] + upper
 
 
 class Capture(unittest.TestCase):
@@ -97,6 +98,14 @@ class Capture(unittest.TestCase):
     def sealed(self, inner=None, **changes):
         packet = Packet(layer=LAYER[:4], service=1, opener=True, source=NAME_A, destination=NAME_B)
         plaintext = take_apart(inner or inner_udp(), packet)
+        for name, value in changes.items():
+            setattr(packet, name, value)
+        self.counter += 1
+        return seal_session(packet, LAYER, self.session, 6, 1, self.counter, plaintext)
+
+    def keepalive(self, plaintext=b"\0\x06", **changes):
+        packet = Packet(layer=LAYER[:4], service=1, opener=True, source=NAME_A, destination=NAME_B)
+        packet.inner_protocol = 59
         for name, value in changes.items():
             setattr(packet, name, value)
         self.counter += 1
@@ -197,6 +206,15 @@ class Capture(unittest.TestCase):
         self.failing("", record, "--expect-inner", "UDP,TCP")
         self.failing("", record, "--find", "00" * 32 + "01")
         self.failing("", record, "--absent", record[20:40].hex())
+
+    def test_session_keepalives(self):
+        code, out = self.run_tool(pcap([udp_ipv4(self.record(self.keepalive()))]))
+        self.assertEqual((code, out["counts"]["session keepalives"]), (0, 1))
+        for wrong in ({"plaintext": b"\0\x06x"}, {"opener": False}, {"flow": 7}, {"port": 1}):
+            self.failing("session keepalive", self.record(self.keepalive(**wrong)))
+
+    def test_nothing_in_a_datagram(self):
+        self.failing("record_type_unknown", b"", "--port", "7000")
 
     def test_nonce_used_twice(self):
         first = seal_record(self.link, 5, 0, 1, b"")

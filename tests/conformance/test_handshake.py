@@ -130,6 +130,16 @@ class Native(unittest.TestCase):
                 with self.assertRaises(Refused) as caught:
                     handshake.read_initiation(self.states(1)[1], bytes(changed), self.public)
                 self.assertEqual(caught.exception.reason, reason)
+        # mac1 is looked at before suite and purpose.
+        for at in (1, 2, 3):
+            changed = first[:at] + b"\x07" + first[at + 1 :]
+            for message, reason in (
+                (changed, "handshake_mac1"),
+                (handshake.with_macs(changed[:-32], self.public), "handshake_suite"),
+            ):
+                with self.assertRaises(Refused) as caught:
+                    handshake.read_initiation(self.states(1)[1], message, self.public)
+                self.assertEqual(caught.exception.reason, reason)
         # The clear octets are part of the transcript.
         changed = handshake.with_macs(b"\x10\1\1\2" + first[4:-32], self.public)
         with self.assertRaises(Refused) as caught:

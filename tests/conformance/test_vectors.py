@@ -1,18 +1,14 @@
 """The checked-in vectors (tests/vectors) against the second implementation, and every single-bit
 flip of each against the first one.
-
-ENTRESOL_WIRE_DECODE: executable of the first implementation; reads hexadecimal lines, answers each
-with "ok" or the drop reason.
 """
 
 import ipaddress
 import json
-import os
 import pathlib
-import subprocess
 import unittest
 
 import own_vectors
+from both import Both, flips, outcome
 from entresol_wire import (
     FieldRefused,
     Option,
@@ -36,7 +32,6 @@ from inner_ip import Inside
 from wire_packet import NEXT_CONTROL, NEXT_HANDSHAKE
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
-WIRE_DECODE = os.environ.get("ENTRESOL_WIRE_DECODE", "")
 
 
 def load(name):
@@ -49,17 +44,6 @@ def check_packet(octets):
     if packet.next_protocol == NEXT_CONTROL:
         decode_control(packet.payload)
     return packet
-
-
-def outcome(function, *arguments):
-    """What wire_decode answers, too."""
-    try:
-        function(*arguments)
-    except Refused as refused:
-        return refused.reason
-    except FieldRefused:
-        return "refused"
-    return "ok"
 
 
 def name_of(text):
@@ -248,13 +232,6 @@ class SealedPrefixes(unittest.TestCase):
                 self.assertEqual(outcome(decode_inside, octets), vector["reason"])
 
 
-def flips(octets):
-    for bit in range(8 * len(octets)):
-        changed = bytearray(octets)
-        changed[bit // 8] ^= 0x80 >> bit % 8
-        yield bit, bytes(changed)
-
-
 def edits(text):
     """Every text that is one character away from this one, for some characters."""
     for at in range(len(text) + 1):
@@ -268,41 +245,8 @@ def edits(text):
                 yield text[:at] + new + text[at + 1 :]
 
 
-@unittest.skipUnless(WIRE_DECODE, "ENTRESOL_WIRE_DECODE is not set: no first implementation here")
-class BothImplementations(unittest.TestCase):
-    """Both sides get the same inputs at once and have to answer the same."""
-
-    def ask(self, lines, *arguments):
-        answered = subprocess.run(
-            [WIRE_DECODE, *arguments],
-            input="".join(line + "\n" for line in lines),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=300,
-        ).stdout.split("\n")[:-1]
-        self.assertEqual(len(answered), len(lines))
-        return answered
-
-    def compare(self, inputs, answer, *arguments):
-        """inputs: (what, line). answer: what the second implementation says to a line."""
-        differ, seen = [], set()
-        for (what, line), first in zip(inputs, self.ask([line for _, line in inputs], *arguments)):
-            second = answer(line)
-            seen.add(second.split("\t")[0])
-            if first != second:
-                said = f"  first  {first[:300]}\n  second {second[:300]}\n  {line[:500]}"
-                differ.append(f"{what}\n{said}")
-        shown = "\n".join(differ[:10])
-        self.assertFalse(differ, f"{len(differ)} of {len(inputs)} differ:\n{shown}")
-        return seen
-
-    def binary(self, inputs, function, *arguments):
-        return self.compare(
-            [(what, octets.hex()) for what, octets in inputs],
-            lambda line: outcome(function, bytes.fromhex(line)),
-            *arguments,
-        )
+class BothImplementations(Both):
+    """The vectors and all that is one bit away from them."""
 
     @staticmethod
     def with_flips(file, name):

@@ -15,6 +15,7 @@ from pathlib import Path
 import lab
 from lab import ENTRESOL, Lab, check, run, until
 
+STATE = Path("/run/entresol-demo.json")
 STEPS = {"keys", "attach", "ping", "curl", "iperf3", "errors", "sealed", "rotate", "guest", "kill"}
 
 
@@ -35,7 +36,7 @@ def traces() -> dict:
     sockets = Path("/var/run/wireguard")
     return {
         "namespaces": sorted(line.split()[0] for line in run("ip", "netns", "list").out.splitlines() if line.startswith("entresol-demo")),
-        "folder": sorted(map(str, Path("/tmp").glob("entresol-demo*"))),
+        "files": sorted(map(str, [*Path("/tmp").glob("entresol-demo*"), *Path("/run").glob("entresol-demo*")])),
         "processes": processes,
         "wireguard": sorted(str(path) for path in sockets.glob("wg-carol*")) if sockets.exists() else [],
         "addresses": run("ip", "-j", "addr").out,
@@ -92,7 +93,160 @@ def test_sigint_under_traffic(bench: Lab) -> None:
 
 
 def test_sigterm_with_hosts(bench: Lab) -> None:
-    interrupted(bench, signal.SIGTERM, lambda: Path("/tmp/entresol-demo/bob.sock").exists())
+    interrupted(bench, signal.SIGTERM, lambda: demo_folder() and (demo_folder() / "bob.sock").exists())
+
+
+def demo_folder() -> Path | None:
+    """Where the demo that there is has its files."""
+    return Path(json.loads(STATE.read_text())["folder"]) if STATE.exists() and STATE.read_text() else None
+
+
+def refused(ran: lab.Ran) -> None:
+    check(ran.code == 1, f"a second demo: exit code {ran.code}: {ran.text}")
+    error = json.loads(ran.out)["error"]
+    check(error["code"] == "E0503" and "entresol demo --clean" in error["message"], f"a second demo: {error}")
+
+
+def cleaned(bench: Lab, before: dict) -> None:
+    ran = run(ENTRESOL, "demo", "--clean", cwd=bench.folder)
+    check(ran.code == 0, f"--clean: {ran.text}")
+    nothing_more(before)
+
+
+def kept(bench: Lab) -> None:
+    """A demo that was kept; a step is broken that takes the others with it, so that it is quick."""
+    ran = run(ENTRESOL, "demo", "--keep", "--break", "attach", "-o", "json", limit=240, cwd=bench.folder)
+    check(ran.code == 1 and json.loads(ran.out)["folder"] == str(demo_folder()), f"--keep: {ran.text}")
+
+
+def test_a_kept_demo_is_not_ended_by_another(bench: Lab) -> None:
+    before = traces()
+    kept(bench)
+    while_kept = traces()
+    check(while_kept["namespaces"] != before["namespaces"], "--keep keeps nothing")
+    refused(run(ENTRESOL, "demo", "-o", "json", cwd=bench.folder))
+    refused(run(ENTRESOL, "demo", "--keep", "-o", "json", cwd=bench.folder))
+    check(traces() == while_kept, "a second demo changes the first")
+    cleaned(bench, before)
+    cleaned(bench, before)
+
+
+def test_its_files_are_its_own(bench: Lab) -> None:
+    """A folder that nobody else can enter, of a name that nobody can lay a link at beforehand."""
+    before = traces()
+    trap = bench.file("trap")
+    trap.mkdir()
+    (trap / "precious").touch()
+    os.symlink(trap, "/tmp/entresol-demo")
+    os.symlink(bench.file("elsewhere"), STATE)
+    ran = run(ENTRESOL, "demo", "-o", "json", cwd=bench.folder)
+    check(ran.code == 1 and not bench.file("elsewhere").exists(), f"a link at {STATE} is followed: {ran.text}")
+    STATE.unlink()
+    kept(bench)
+    folder = demo_folder()
+    check(folder.parent == Path("/tmp") and not folder.is_symlink(), f"the folder is {folder}")
+    check(folder.stat().st_mode & 0o777 == 0o700 and folder.stat().st_uid == 0, "others can enter its folder")
+    check(STATE.stat().st_mode & 0o777 == 0o600, "others can read where it is")
+    open_to_all = [path.name for path in folder.glob("*.key") if path.stat().st_mode & 0o077]
+    check(list(folder.glob("*.key")) and not open_to_all, f"keys are readable: {open_to_all}")
+    check(not list(folder.glob("*.keys")) and "key_log" not in (folder / "alice.yaml").read_text(), "keys are logged without --capture")
+    # What the file says is removed only if a demo can have made it.
+    said = STATE.read_text()
+    STATE.write_text(said.replace(str(folder), str(trap)))
+    check(run(ENTRESOL, "demo", "--clean", cwd=bench.folder).code == 0 and (trap / "precious").exists(), "--clean removes what is not its own")
+    shutil.rmtree(folder)
+    os.unlink("/tmp/entresol-demo")
+    check([path.name for path in trap.iterdir()] == ["precious"], "something was written through the link")
+    nothing_more(before)
+
+
+# ---- captures
+
+DECODER = lab.ROOT / "tests" / "conformance" / "decode_capture.py"
+
+
+def datagrams_of(capture: Path) -> int:
+    """UDP datagrams of the layer's port, by another program than the decoder."""
+    listed = lab.need("tcpdump", "-nn", "-r", capture, "udp", "port", str(lab.PORT)).out.splitlines()
+    whole = lab.need("tcpdump", "-nn", "-r", capture, "udp").out.splitlines()
+    check(len(listed) == len(whole), f"{capture.name} has UDP of other ports")
+    return len(listed)
+
+
+def decode(capture: Path, keys, *more) -> lab.Ran:
+    words = [word for each in keys for word in ("--keys", each)]
+    return run(sys.executable, "-B", DECODER, capture, *words, "--port", lab.PORT, "--require-keys", "--json", *more, limit=300)
+
+
+def test_its_own_capture_decodes(bench: Lab) -> None:
+    """Every datagram of every link, to the last octet, by the second implementation; a guest's are told apart as such."""
+    before = traces()
+    folder = bench.file("capture")
+    ran = run(ENTRESOL, "demo", "--capture", folder.name, "-o", "json", limit=240, cwd=bench.folder)
+    result = json.loads(ran.out)
+    failed = [f"{step['id']}: {step['seen']}" for step in result["steps"] if not step["holds"]]
+    check(ran.code == 0 and not failed, f"exit code {ran.code}, steps fail: {failed}")
+    check(result["capture"] == {"folder": str(folder), "complete": True}, f"{result['capture']}")
+    nothing_more(before)
+    for path in (folder, *folder.glob("*.keys")):
+        check(path.stat().st_mode & 0o077 == 0 or path.name == "members.keys", f"others can read {path.name}")
+    keys = [folder / f"{who}.keys" for who in ("node", "alice", "bob", "members")]
+    for who in ("alice", "bob"):
+        capture = folder / f"to-{who}.pcap"
+        decoded = decode(capture, keys, "--expect-inner", "ICMP,TCP")
+        check(decoded.code == 0, f"{capture.name} does not decode: {decoded.text[-3000:]}")
+        counts = decoded.json()["counts"]
+        known = sum(counts[what] for what in counts if what == "link records" or what.startswith("link handshake "))
+        check(known == datagrams_of(capture) > 1000, f"{known} of {datagrams_of(capture)} datagrams of {capture.name}: {counts}")
+        for what in ("session records", "session handshake initiation", "link handshake initiation", "link handshake response",
+                     "inner checksums verified"):
+            check(counts.get(what, 0) > 0, f"no {what} on {capture.name}: {counts}")
+        check(decode(capture, [each for each in keys if each.stem != "node"]).code == 1, f"{capture.name} decodes without the node's keys")
+    guests = folder / "to-carol.pcap"
+    decoded = decode(guests, keys)
+    check(decoded.code == 0, f"{guests.name}: {decoded.text[-3000:]}")
+    counts = decoded.json()["counts"]
+    known = sum(counts[what] for what in counts if what.startswith("WireGuard "))
+    check(known == datagrams_of(guests) > 100, f"{known} of {datagrams_of(guests)} datagrams of {guests.name}: {counts}")
+    # A second demo does not mix its captures into these.
+    again = run(ENTRESOL, "demo", "--capture", folder, "-o", "json", cwd=bench.folder)
+    check(again.code == 2 and json.loads(again.out)["error"]["code"] == "E0502", f"a folder that is not empty: {again.text}")
+    no_folder = run(ENTRESOL, "demo", "--capture", folder / "node.keys", "-o", "json", cwd=bench.folder)
+    check(no_folder.code == 1 and json.loads(no_folder.out)["error"]["code"] == "E0106", f"a file: {no_folder.text}")
+    nothing_more(before)
+
+
+def running(bench: Lab) -> lab.Process:
+    demo = lab.Process([ENTRESOL, "demo", "-o", "json"], bench.file("demo.log"))
+    bench.processes.append(demo)
+    until("the demo is under way", lambda: Path("/run/netns/entresol-demo-node").exists() or not demo.alive())
+    check(demo.alive(), f"the demo ended by itself: {demo.text()}")
+    return demo
+
+
+def test_a_running_demo_is_not_ended_by_another(bench: Lab) -> None:
+    before = traces()
+    demo = running(bench)
+    refused(run(ENTRESOL, "demo", "-o", "json", cwd=bench.folder))
+    check(demo.alive(), "the first has ended")
+    cleaned(bench, before)
+    check(demo.wait(lab.PATIENCE) == 1, "a demo that --clean has ended was a success")
+    nothing_more(before)
+
+
+def test_what_a_killed_demo_leaves_is_cleaned(bench: Lab) -> None:
+    before = traces()
+    demo = running(bench)
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.wait(lab.PATIENCE)
+    check(traces()["namespaces"] != before["namespaces"], "it had left nothing")
+    ran = run(ENTRESOL, "demo", "--break", "attach", "-o", "json", limit=240, cwd=bench.folder)
+    check([step["id"] for step in json.loads(ran.out)["steps"] if step["holds"]] == ["keys"], f"the next demo: {ran.text}")
+    nothing_more(before)
+    demo = running(bench)
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.wait(lab.PATIENCE)
+    cleaned(bench, before)
 
 
 def see_nothing_else() -> None:
@@ -116,4 +270,6 @@ if __name__ == "__main__":
     if os.geteuid() == 0 and shutil.which("unshare") and os.access(ENTRESOL, os.X_OK) or os.environ.get("ENTRESOL_ALONE"):
         see_nothing_else()
     lab.main(test_every_step_holds, test_a_broken_step_fails, test_sigint_while_it_starts, test_sigint_under_traffic,
-             test_sigterm_with_hosts, tools=("wg", "wireguard-go", "curl", "iperf3", "tcpdump", "ss", "unshare"))
+             test_sigterm_with_hosts, test_a_kept_demo_is_not_ended_by_another, test_its_files_are_its_own,
+             test_a_running_demo_is_not_ended_by_another, test_what_a_killed_demo_leaves_is_cleaned,
+             test_its_own_capture_decodes, tools=("wg", "wireguard-go", "curl", "iperf3", "tcpdump", "ss", "unshare"))

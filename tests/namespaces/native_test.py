@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Native hosts and a node: who is refused and how it is counted, new keys under traffic, restarts, two layers, garbage."""
 
-import contextlib
 import hashlib
-import http.server
 import json
 import os
 import re
@@ -11,11 +9,13 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import lab
 import wireguard
-from lab import ENTRESOL, PORT, Lab, Layer, Relay, Star, check, need, run, until
+from flood import Flood, Garbage
+from lab import ENTRESOL, PORT, Lab, Layer, Relay, Sniffer, Star, check, need, run, until
 
 INITIATION, RESPONSE, RECORD = 0x10, 0x11, 0x14
 
@@ -292,74 +292,107 @@ def resident(pid: int) -> int:
     return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
 
 
-def garbage(bench: Lab, count: int, sent: list[int]) -> None:
-    sender = bench.socket("dave", socket.AF_INET, socket.SOCK_DGRAM)
-    sender.connect((f"10.83.{Star.NETS['dave']}.1", PORT))
-    kinds = [bytes([kind, 0, 0, 0]) for kind in (1, 2, 3, 4, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x99)] + [bytes([INITIATION, 1, 1, 1])]
-    kinds += [bytes([kind, 0, 0, 0]) + index for kind in (4, RECORD) for index in (bytes(4), b"\0\0\0\1", b"\0\0\1\0", b"\xff" * 4)]
-    for number in range(count):
-        head = kinds[number % len(kinds)]
-        with contextlib.suppress(OSError):
-            sender.send(head + os.urandom((number * 37) % 1300))
-            sent[0] += 1
-    sender.close()
+class Stream:
+    """One TCP connection over which `who` gets octets without end, each of which is compared."""
+
+    CONTENT = os.urandom(1 << 20)
+
+    def __init__(self, bench: Lab, who: str, server: str, address: str):
+        listener = bench.socket(server, socket.AF_INET6, socket.SOCK_STREAM)
+        listener.bind((address, 7000))
+        listener.listen()
+        self._near = bench.socket(who, socket.AF_INET6, socket.SOCK_STREAM)
+        self._near.settimeout(lab.PATIENCE)
+        self._near.connect((address, 7000))
+        self._far, _ = listener.accept()
+        listener.close()
+        self.received, self.wrong, self._ends = 0, "", False
+        self._threads = [threading.Thread(target=loop, daemon=True) for loop in (self._give, self._take)]
+        for thread in self._threads:
+            thread.start()
+
+    def _give(self) -> None:
+        while not self._ends:
+            self._far.sendall(self.CONTENT)
+        self._far.close()
+
+    def _take(self) -> None:
+        expected = self.CONTENT + self.CONTENT
+        try:
+            while octets := self._near.recv(1 << 18):
+                at = self.received % len(self.CONTENT)
+                if octets != expected[at : at + len(octets)]:
+                    self.wrong = f"other octets at {self.received}"
+                self.received += len(octets)
+        except OSError as error:
+            self.wrong = str(error)
+
+    def stop(self) -> None:
+        self._ends = True
+        for thread in self._threads:
+            thread.join(lab.PATIENCE)
+        self._near.close()
 
 
-class Page(http.server.BaseHTTPRequestHandler):
-    content = b""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.content)))
-        self.end_headers()
-        self.wfile.write(self.content)
-
-    def log_message(self, *_) -> None:
-        pass
+MILLION = 1_000_000
+GROWTH = 512  # KiB; half an octet a datagram would show
+FLOOD_TIME = 120
 
 
-def serve(bench: Lab, who: str, content: bytes) -> http.server.ThreadingHTTPServer:
-    """A web server in this process whose socket is in the namespace of `who`."""
-    server = http.server.ThreadingHTTPServer(("", 0), type("Pages", (Page,), {"content": content}), bind_and_activate=False)
-    server.socket.close()
-    server.address_family = socket.AF_INET6
-    server.socket = bench.socket(who, socket.AF_INET6, socket.SOCK_STREAM)
-    server.server_address = ("::", 8080)
-    server.socket.bind(server.server_address)
-    server.server_activate()
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+def live_datagrams(bench: Lab, star: Star) -> list[bytes]:
+    """What alice sends to her node: a handshake, and records of live keys."""
+    sniffer = Sniffer(bench, "node", "to-alice")
+    check(bench.ask("alice", "rekey").code == 0, "rekey fails")
+    until("there is a handshake", lambda: any(each[:1] == bytes([INITIATION]) for each in sniffer.udp(outgoing=False)))
+    check(bench.ping("alice", star.bob.address, 50, 0.01, 5, "-s", "600").all, "echoes are lost")
+    sniffer.close()
+    live = [each for each in sniffer.udp(outgoing=False) if len(each) < 1400]
+    check(sum(each[:1] == bytes([RECORD]) for each in live) >= 50, "no records were seen")
+    return live
 
 
 def test_garbage(bench: Lab) -> None:
-    """Hundreds of thousands of datagrams that mean nothing: memory does not grow and a transfer goes on."""
+    """A million datagrams that mean nothing, or that have had their meaning: memory does not grow and a transfer goes on."""
     star = Star(bench, others=["dave"])
     star.start()
     bench.until_reaches("alice", star.bob.address)
-    content = os.urandom(8 << 20)
-    server = serve(bench, "bob", content)
-    sent = [0]
-    garbage(bench, 20000, sent)
-    until("the node has seen garbage", lambda: sum(bench.status("node")["drops"].values()) > 1000)
-    before, links = resident(star.node_process.pid), len(bench.status("node")["links"])
-    flood = threading.Thread(target=garbage, args=(bench, 250000, sent), daemon=True)
-    flood.start()
-    out = bench.file("page")
-    rounds = 0
-    while flood.is_alive() or rounds == 0:
-        got = bench.within("alice", "curl", "-s", "-S", "--max-time", "60", "-o", out, f"http://[{star.bob.address}]:8080/", limit=70)
-        check(got.code == 0 and out.read_bytes() == content, f"a transfer under garbage: {got.text}")
-        rounds += 1
-    flood.join()
-    check(sent[0] > 200000, f"only {sent[0]} datagrams of garbage were sent")
-    after = resident(star.node_process.pid)
-    check(after - before < 8 << 10, f"memory grows from {before} to {after} KiB")
+
+    def seen() -> int:
+        return sum(bench.status("node")["drops"].values())
+
+    def flood() -> Flood:
+        sender = bench.socket("dave", socket.AF_INET, socket.SOCK_DGRAM)
+        sender.connect((f"10.83.{Star.NETS['dave']}.1", PORT))
+        return Flood(sender, Garbage(live))
+
+    live = live_datagrams(bench, star)
+    stream = Stream(bench, "alice", "bob", star.bob.address)
+    first = flood()  # what is allocated once is allocated now
+    until("the node has seen garbage", lambda: seen() > 50_000)
+    first.stop()
+    before, links, had = resident(star.node_process.pid), len(bench.status("node")["links"]), seen()
+    flooding = flood()
+    flowed = stream.received
+    deadline = time.monotonic() + FLOOD_TIME
+    while seen() < had + MILLION and time.monotonic() < deadline:
+        reached = stream.received
+        until("the transfer goes on", lambda: stream.received >= reached + (4 << 20) or stream.wrong)
+    flooding.stop()
+    counted, after, flowed = seen() - had, resident(star.node_process.pid), (stream.received - flowed) >> 20
+    print(f"    {counted} datagrams dropped of {flooding.sent} sent, {flowed} MiB transferred beside them, {before} KiB before, {after} after")
+    stream.stop()
+    check(not stream.wrong, f"the transfer beside the garbage: {stream.wrong}")
+    check(counted >= MILLION, f"the node has seen only {counted} of {flooding.sent} datagrams of garbage in {FLOOD_TIME} s")
+    check(flowed >= 64, f"{flowed} MiB beside the garbage")
+    check(after - before < GROWTH, f"memory grows from {before} to {after} KiB")
+    drops = bench.status("node")["drops"]
+    for reason in ("record_truncated", "record_type_unknown", "record_index_unknown", "record_replayed", "record_forged", "handshake_malformed",
+                   "handshake_mac1", "handshake_cookie"):
+        check(drops.get(reason, 0) > 100, f"the garbage had nothing that is {reason}: {drops}")
     check(star.node_process.alive() and len(bench.status("node")["links"]) == links, "links have come or gone")
-    check(bench.ping("alice", star.bob.ipv4, 5).all, "echoes after the garbage are lost")
-    server.shutdown()
+    check(bench.attached("alice") and bench.ping("alice", star.bob.ipv4, 5).all, "echoes after the garbage are lost")
 
 
 if __name__ == "__main__":
     lab.main(test_unknown_root, test_expired_certificate, test_other_suite, test_tampered_handshake, test_rekeying_loses_nothing,
-             test_nothing_stays, test_node_restarts, test_two_layers, test_garbage, tools=("iperf3", "curl", "ss"))
+             test_nothing_stays, test_node_restarts, test_two_layers, test_garbage, tools=("iperf3", "ss"))

@@ -44,7 +44,7 @@ Seen show_guest(Scene& scene) {
   }
   const Seen ping = show_ping(scene, "carol");
   if (!ping.holds) return ping;
-  // 64 MiB towards bob's page would not show it: large packets have to come from her, at her MTU of 1420.
+  // A transfer from bob would not show it: large packets have to come from her, at her MTU of 1420.
   const Seen curl = show_curl(scene, "carol");
   if (!curl.holds) return curl;
   const Seen iperf = show_iperf(scene, "carol");

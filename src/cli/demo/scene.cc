@@ -9,18 +9,42 @@
 #include <sstream>
 #include <thread>
 
+#include "base/error_codes.h"
 #include "wire/name.h"
 
 namespace entresol::cli::demo {
 namespace {
 
 constexpr auto kStartTime = std::chrono::seconds(10);
-constexpr std::string_view kFolder = "/tmp/entresol-demo";
 const std::vector<std::string> kSpaces = {"alice", "bob", "carol", "node"};
 
 bool ip(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "ip");
   return run_program(arguments).code == 0;
+}
+
+bool has_spaces() {
+  return std::any_of(kSpaces.begin(), kSpaces.end(), [](const std::string& who) {
+    return std::filesystem::exists("/run/netns/" + Scene::space(who));
+  });
+}
+
+void remove_spaces() {
+  for (int number : {SIGTERM, SIGKILL}) {
+    bool any = false;
+    for (const std::string& who : kSpaces) {
+      std::istringstream pids(run_program({"ip", "netns", "pids", Scene::space(who)}).output);
+      for (pid_t pid; pids >> pid;) {
+        any = true;
+        ::kill(pid, number);
+      }
+    }
+    if (!any) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  for (const std::string& who : kSpaces)
+    if (std::filesystem::exists("/run/netns/" + Scene::space(who)))
+      ip({"netns", "del", Scene::space(who)});
 }
 
 }  // namespace
@@ -39,46 +63,59 @@ bool write_text(const std::string& path, const std::string& text) {
   return !out.fail();
 }
 
-Scene::Scene(std::string program) : program_(std::move(program)), folder_(kFolder) {}
+Scene::Scene(std::string program, std::string capture)
+    : program_(std::move(program)), capture_(std::move(capture)) {}
 
 Scene::~Scene() {
-  if (released_) return;
+  if (!built_) return;
   others.clear();
   node.end();
-  clean();
+  remove_spaces();
+  claim_.release();
 }
 
 void Scene::release() {
-  released_ = true;
+  built_ = false;
   node.release();
   for (auto& [key, process] : others) process.release();
+  claim_.keep();
 }
 
-void Scene::clean() {
-  for (int number : {SIGTERM, SIGKILL}) {
-    bool any = false;
-    for (const std::string& who : kSpaces) {
-      std::istringstream pids(run_program({"ip", "netns", "pids", space(who)}).output);
-      for (pid_t pid; pids >> pid;) {
-        any = true;
-        ::kill(pid, number);
-      }
-    }
-    if (!any) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+base::Result<void> Scene::clean() {
+  Claim::end_running();
+  auto claim = Claim::take();
+  if (!claim) return tl::unexpected(claim.error());
+  remove_spaces();
+  claim->release();
+  return {};
+}
+
+base::Result<void> Scene::build() {
+  auto claim = Claim::take();
+  if (!claim) return tl::unexpected(claim.error());
+  // Namespaces that no record explains are not this demo's to remove.
+  if (claim->record().kept || (claim->record().folder.empty() && has_spaces())) {
+    if (!claim->record().kept) claim->release();
+    return base::fail(base::code::kDemoExists,
+                      "an earlier demo was kept on this machine; `entresol demo --clean` ends it");
   }
-  for (const std::string& who : kSpaces)
-    if (std::filesystem::exists("/run/netns/" + space(who))) ip({"netns", "del", space(who)});
-  std::error_code ignored;
-  std::filesystem::remove_all(kFolder, ignored);
+  if (!claim->record().folder.empty()) {
+    remove_spaces();
+    claim->release();
+    claim = Claim::take();
+    if (!claim) return tl::unexpected(claim.error());
+  }
+  claim_ = std::move(*claim);
+  built_ = true;
+  if (auto begun = claim_.begin(); !begun) return begun;
+  if (!build_network())
+    return base::fail(base::code::kSystemCall,
+                      "cannot make the network namespaces; are ip (iproute2) and veth there?");
+  return {};
 }
 
-bool Scene::build() {
-  clean();
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
-  std::filesystem::permissions(folder_, std::filesystem::perms::owner_all, error);
-  bool ok = !error;
+bool Scene::build_network() {
+  bool ok = true;
   for (const std::string& who : kSpaces) {
     ok = ok && ip({"netns", "add", space(who)});
     ok = ok && ip({"-n", space(who), "link", "set", "lo", "up"});
@@ -125,9 +162,9 @@ bool Scene::start_node() {
   return wait_node();
 }
 
-bool Scene::wait_node() const {
+bool Scene::wait_node() {
   const auto until = std::chrono::steady_clock::now() + kStartTime;
-  while (std::chrono::steady_clock::now() < until) {
+  while (node.alive() && std::chrono::steady_clock::now() < until) {
     if (status("node").contains("role")) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/demo/claim.h"
 #include "cli/output.h"
 #include "cli/process.h"
 
@@ -18,17 +19,20 @@ inline constexpr std::string_view kPrefix = "entresol-demo-";
 
 class Scene {
  public:
-  explicit Scene(std::string program);
+  // `capture`: folder that exists, for captures of the links and the members' key logs; empty: none are made.
+  Scene(std::string program, std::string capture);
   ~Scene();  // ends everything, unless release() was called
 
-  // Everything that an earlier demo has left: processes, namespaces, files.
-  static void clean();
+  // Ends whatever demo there is, running, kept or killed: processes, namespaces, files.
+  static base::Result<void> clean();
 
-  bool build();    // namespaces, links, folder
+  // Namespaces, links, folder. kDemoExists, if another demo runs or was kept; what a killed one has left is removed.
+  base::Result<void> build();
   void release();  // leaves it all running
 
-  std::string file(const std::string& name) const { return folder_ + "/" + name; }
-  const std::string& folder() const { return folder_; }
+  std::string file(const std::string& name) const { return folder() + "/" + name; }
+  const std::string& folder() const { return claim_.record().folder; }
+  const std::string& capture() const { return capture_; }
   static std::string space(const std::string& who) { return std::string(kPrefix) + who; }
 
   // Runs in the namespace of `who`.
@@ -45,7 +49,7 @@ class Scene {
   }
 
   bool start_node();
-  bool wait_node() const;
+  bool wait_node();  // false as soon as it has ended
   bool start_host(const std::string& who);
 
   Background node;
@@ -57,9 +61,12 @@ class Scene {
   std::string guest_private_key;
 
  private:
+  bool build_network();
+
   std::string program_;
-  std::string folder_;
-  bool released_ = false;
+  std::string capture_;
+  Claim claim_;
+  bool built_ = false;
 };
 
 bool write_text(const std::string& path, const std::string& text);

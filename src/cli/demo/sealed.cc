@@ -5,10 +5,10 @@
 
 #include <cstdio>
 #include <fstream>
-#include <sstream>
-#include <thread>
+#include <vector>
 
 #include "base/bytes.h"
+#include "cli/demo/capture.h"
 #include "cli/demo/steps.h"
 #include "io/entropy.h"
 #include "io/files.h"
@@ -18,13 +18,6 @@ namespace entresol::cli::demo {
 namespace {
 
 constexpr std::size_t kChunk = 1 << 20;
-
-bool file_has(const std::string& path, const std::string& marker) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream all;
-  all << in.rdbuf();
-  return all.str().find(marker) != std::string::npos;
-}
 
 // Reads all that can be read of a process's memory.
 bool memory_has(pid_t pid, const std::string& marker) {
@@ -52,35 +45,15 @@ bool memory_has(pid_t pid, const std::string& marker) {
   return found;
 }
 
-// The process itself, not the `ip netns exec` in front of it (which has become it).
-std::string capture_file(const std::string& link) {
-  return "capture-" + link + ".pcap";
-}
-
-void start_capture(Scene& scene, const std::string& who, const std::string& link) {
-  scene.others["capture-" + link] =
-      scene.start(who,
-                  {"tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", "0", "-i", link, "-w",
-                   scene.file(capture_file(link))},
-                  "tcpdump-" + link + ".log");
-}
-
-bool capture_runs(const Scene& scene, const std::string& link) {
-  return file_has(scene.file("tcpdump-" + link + ".log"), "listening on");
-}
-
 }  // namespace
 
 Seen show_sealed(Scene& scene, bool leak) {
   io::SystemRandom random;
   const std::string marker = base::to_hex(random.bytes<16>());  // 32 octets
-  const std::pair<std::string, std::string> links[] = {
-      {"alice", "ent0"}, {"node", "to-alice"}, {"node", "to-bob"}};
-  for (const auto& [who, link] : links) start_capture(scene, who, link);
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  for (const auto& [who, link] : links)
-    while (!capture_runs(scene, link) && std::chrono::steady_clock::now() < until)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::vector<Link> links = {{"alice", "ent0"}};
+  for (const Link& link : all_links()) links.push_back(link);
+  if (!start_captures(scene, links, scene.folder()))
+    return {false, "the links cannot be captured; is tcpdump there?", ""};
 
   // As an echo's content, 50 times: what ping sends comes back, so both directions carry it.
   scene.in("alice", {"ping", "-n", "-q", "-c", "50", "-i", "0.005", "-s", "56", "-p", marker,
@@ -92,12 +65,13 @@ Seen show_sealed(Scene& scene, bool leak) {
   if (leak)
     scene.in("alice",
              {"ping", "-n", "-q", "-c", "3", "-i", "0.05", "-s", "56", "-p", marker, "10.71.1.1"});
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  for (const auto& [who, link] : links) scene.others.erase("capture-" + link);
+  if (!stop_captures(scene, links, scene.folder()))
+    return {false, "tcpdump has missed packets", ""};
 
-  const bool on_tun = file_has(scene.file(capture_file("ent0")), pattern);
-  const bool on_first = file_has(scene.file(capture_file("to-alice")), pattern);
-  const bool on_second = file_has(scene.file(capture_file("to-bob")), pattern);
+  const bool on_tun = file_has(capture_file(scene.folder(), "ent0"), pattern);
+  std::string readable;
+  for (const auto& [who, device] : all_links())
+    if (file_has(capture_file(scene.folder(), device), pattern)) readable = device;
   const auto name = wire::name_from_text(scene.names["alice"]);
   const std::string name_octets(name->octets.begin(), name->octets.end());
   const bool search_works = memory_has(scene.node.pid(), name_octets);
@@ -107,11 +81,8 @@ Seen show_sealed(Scene& scene, bool leak) {
             "the capture of alice's own TUN device does not show the marker: the test is broken",
             ""};
   if (!search_works) return {false, "the node's memory cannot be searched", ""};
-  if (on_first || on_second)
-    return {false,
-            "the marker is readable on the link " +
-                std::string(on_first ? "alice - node" : "node - bob"),
-            ""};
+  if (!readable.empty())
+    return {false, "the marker is readable on the node's link " + readable, ""};
   if (in_memory) return {false, "the marker is in the node's memory", ""};
   return {true,
           "a 32-octet marker, sent 50 times and echoed: on alice's TUN device, on no link, not in "

@@ -1,8 +1,11 @@
 // The demo's first steps: keys and configuration files, made by the command itself, and everybody started.
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
+#include "base/bytes.h"
 #include "cli/demo/steps.h"
+#include "wire/name.h"
 
 namespace entresol::cli::demo {
 namespace {
@@ -53,15 +56,35 @@ std::string layer_text(const std::string& who) {
          ".key\n    certificate: " + who + ".cert\n";
 }
 
+// With --capture: who has the captures and these can read all of it. Each record in a datagram of its own, as on a cable.
+std::string capture_text(const Scene& scene, const std::string& who) {
+  if (scene.capture().empty()) return "";
+  return "key_log: " + Json(scene.capture() + "/" + who + ".keys").dump() +
+         "\nudp: {gro: false, gso: false}\n";
+}
+
+// What certificates and grant say, for the decoder of captures.
+bool write_members(const Scene& scene) {
+  if (scene.capture().empty()) return true;
+  std::string text;
+  for (const auto& [who, address] : scene.names)
+    if (const auto name = wire::name_from_text(address))
+      text += "MEMBER " + base::to_hex(name->octets) + " " + scene.ipv4.at(who) + "\n";
+  return write_text(scene.capture() + "/members.keys", text);
+}
+
 bool write_configuration(const Scene& scene) {
-  bool ok = write_text(scene.file("node.yaml"),
-                       "listen: 0.0.0.0:4850\ncontrol: node.sock\n" + layer_text("node") +
-                           "    guests:\n      - {grant: carol.grant, mtu: 1420}\n");
+  bool ok = write_members(scene);
+  ok = ok && write_text(scene.file("node.yaml"),
+                        "listen: 0.0.0.0:4850\ncontrol: node.sock\n" + capture_text(scene, "node") +
+                            layer_text("node") +
+                            "    guests:\n      - {grant: carol.grant, mtu: 1420}\n");
   const std::pair<const char*, const char*> hosts[] = {{"alice", "bob"}, {"bob", "alice"}};
   for (auto [who, other] : hosts) {
     const std::string node = who == std::string("alice") ? "10.71.1.1" : "10.71.2.1";
     ok = ok && write_text(scene.file(std::string(who) + ".yaml"),
-                          "control: " + std::string(who) + ".sock\n" + layer_text(who) +
+                          "control: " + std::string(who) + ".sock\n" + capture_text(scene, who) +
+                              layer_text(who) +
                               "    ipv4_pool: 100.64.0.0/16\n    tun: {name: ent0}\n    nodes:\n   "
                               "   - {endpoint: \"" +
                               node + ":4850\", member: node.member}\n    directory: [" + other +
@@ -90,7 +113,10 @@ Seen show_keys(Scene& scene) {
 
 Seen show_attach(Scene& scene) {
   if (!scene.node.alive() && !scene.start_node())
-    return {false, "the node does not start; see " + scene.file("node.log"), ""};
+    return {false,
+            "the node does not start: " +
+                trimmed(run_program({"head", "-n", "1", scene.file("node.log")}).output),
+            ""};
   const auto began = std::chrono::steady_clock::now();
   for (const std::string who : {"alice", "bob"})
     if (!scene.start_host(who))
@@ -100,9 +126,10 @@ Seen show_attach(Scene& scene) {
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
   char figure[64];
   std::snprintf(figure, sizeof figure, "%.0f ms for two hosts", ms);
-  // Bob offers what the later steps ask for.
-  write_text(scene.file("index.html"), "hello from bob\n");
-  run_program({"truncate", "-s", "64M", scene.file("large")});
+  // Bob offers what the later steps ask for, in a folder where nothing else is.
+  std::filesystem::create_directory(scene.file("www"));
+  write_text(scene.file("www/index.html"), "hello from bob\n");
+  run_program({"truncate", "-s", std::to_string(transfer_size(scene)), scene.file("www/large")});
   start_servers(scene);
   const bool no_route = scene.in("alice", {"ping", "-c", "1", "-W", "1", "10.71.2.2"}).code != 0;
   if (!no_route) return {false, "alice reaches bob's underlay address: they share a link", ""};

@@ -10,7 +10,8 @@ Seen show_keys(Scene& scene);
 Seen show_attach(Scene& scene);
 
 // traffic.cc
-void start_servers(Scene& scene);  // bob's web and iperf3 servers
+std::size_t transfer_size(const Scene& scene);  // octets of one transfer
+void start_servers(Scene& scene);               // bob's web and iperf3 servers
 void stop_server(Scene& scene, const std::string& which);
 Seen show_ping(Scene& scene, const std::string& who);
 Seen show_curl(Scene& scene, const std::string& who);

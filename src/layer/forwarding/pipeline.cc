@@ -158,9 +158,7 @@ void Pipeline::open() {
     keys->first->window.prefetch(
         base::load_be32(packets_[ahead].data + wire::kRecordCounterOffset));
     security::prefetch(keys->first->key, packets_[ahead].length);
-    const Link& link = tables_.links[keys->link];
-    __builtin_prefetch(&link);
-    __builtin_prefetch(&link.path);
+    __builtin_prefetch(&tables_.links[keys->link]);
   }
 }
 
@@ -228,8 +226,7 @@ void Pipeline::note_received(Packet& packet, Link& link, std::uint32_t index, st
   const InBurst& burst = *from_[static_cast<std::size_t>(&packet - packets_.data())];
   security::Traffic& traffic = report(link, packet.ingress).traffic;
   traffic.local_index = index;
-  if (burst.path.remote != link.path.remote) [[unlikely]]
-    traffic.from = burst.path;
+  if (!traffic.from || traffic.from->remote != burst.path.remote) traffic.from = burst.path;
   ++link.rx_packets;
   link.rx_bytes += plain;
   if (plain == 0) {

@@ -28,7 +28,7 @@ inline constexpr LinkId kSelf{0};  // the member itself: its agent, its control
 // What a far link's packets are: the layer's own, or a guest's bare IP packets.
 enum class LinkKind : std::uint8_t { kHere, kHost, kNode, kGuest };
 
-// With thousands of links each cache line counts: what a packet needs lies in the first two.
+// With thousands of links each cache line counts: what a packet needs lies in the first.
 struct alignas(64) Link {
   std::unique_ptr<security::SendLane> send;  // null: no keys
   std::uint32_t generation = 1;              // moves when the slot changes its meaning
@@ -40,16 +40,14 @@ struct alignas(64) Link {
   bool any_source = false;  // a host's link to its node: names are proved end to end
   security::Protocol protocol = security::Protocol::kNative;
   security::PeerId peer;
-  std::uint64_t tx_packets = 0, tx_bytes = 0;
+  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
 
-  alignas(64) security::Path path;  // second line: what arrives
-  std::uint64_t rx_packets = 0, rx_bytes = 0;
-
-  alignas(64) wire::Name name;     // who is at the other end; zero until proved
+  security::Path path;
+  wire::Name name;                 // who is at the other end; zero until proved
   std::uint32_t send_index = 0;    // local index of the keys that `send` belongs to
   std::uint64_t keys_changed = 0;  // times that `send` was replaced
 };
-static_assert(sizeof(Link) == 192);
+static_assert(sizeof(Link) == 128);
 
 // Inner IP packets of this size fit a record of `max_packet`, whatever form they travel in.
 inline constexpr std::size_t kSealedOverhead = 56 + 8 + 2 + 16;

@@ -1,8 +1,8 @@
 // A plain WireGuard client at a node: its node's agent speaks for it, and checks what it says.
 #include <gtest/gtest.h>
 
+#include "layer/member/test_guest.h"
 #include "layer/member/test_inner.h"
-#include "layer/member/test_world.h"
 
 namespace entresol::layer::member {
 namespace {

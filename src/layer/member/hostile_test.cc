@@ -375,7 +375,7 @@ TEST_F(HostileTest, ACertificateThatHasEndedOpensNoLink) {
   membership::Certificate certificate =
       star.authority.describe(brief.identity, membership::Role::kHost, "brief", {});
   certificate.validity.not_after = star.world.unix_seconds() + 10;
-  brief.certificate = membership::sign(certificate, star.authority.root).octets();
+  brief.certificate = membership::sign(certificate, star.authority.root)->octets();
   RawHost guest(star.world, 67, *star.node, brief);
   ASSERT_TRUE(star.world.run_until([&] { return guest.attached(); }, seconds(1)));
   const auto before = star.node->drops(DropReason::handshake_certificate);

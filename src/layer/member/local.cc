@@ -212,9 +212,10 @@ void Member::consume(Packet& packet, LayerIndex index, base::TimePoint now) {
   Layer& layer = *layers_[index];
   switch (view.next_protocol()) {
     case wire::next_protocol::kControl:
-      return finish(packet,
-                    layer.agent.control(
-                        view, config_.node ? layer.membership.own().name : layer.attached_to, now));
+      return finish(
+          packet,
+          layer.agent.control(view, config_.node ? layer.membership.own().name : layer.attached_to,
+                              now, unix_nanos_));
     case wire::next_protocol::kHandshake:
       if (session_handshakes_.size() >= kMaxSessionHandshakes)
         return finish(packet, DropReason::handshake_queue_full);

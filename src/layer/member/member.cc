@@ -150,6 +150,7 @@ base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
     link.any_source = true;
     tables_.layers[index].names.default_link = link_id;
     layer.attached_to = node;
+    layer.agent.set_resolver(node);
     layer.agent.set_carrier(link.send != nullptr, {}, 0);
     layer.agent.set_mtu(forwarding::inner_mtu(max_packet));
     layer.membership.set_link_size(forwarding::inner_mtu(max_packet));
@@ -266,6 +267,7 @@ void Member::flush_agent(LayerIndex index, base::TimePoint now) {
       send(pipeline_.to_guest(guest->second, std::span(&bytes, 1)));
     }
   }
+  count_drop(DropReason::destination_unknown, layer.agent.take_refused());
   layer.agent.begin();
   for (auto& [link, packet] : layer.for_guests) {
     const base::MutableBytes bytes(packet);
@@ -509,9 +511,11 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
 void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
   // A keepalive that is sent meanwhile makes a report of its own.
   for (std::size_t i = 0; i < pipeline_.reports().size(); ++i) {
-    const forwarding::LinkReport report = pipeline_.take_report(i);
+    forwarding::LinkReport report = pipeline_.take_report(i);
     const Link& link = tables_.links[report.link];
     if (!link.used || report.link == kSelf) continue;
+    if (report.traffic.from && report.traffic.from->remote == link.path.remote)
+      report.traffic.from.reset();
     const LayerIndex layer = link.layer;
     const bool guests = link.kind == LinkKind::kGuest;
     auto& machine = *layers_[layer]->peers(guests).machine;

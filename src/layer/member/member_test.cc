@@ -320,6 +320,7 @@ TEST_F(MemberTest, TtlThatRunsOutAtTheNodeIsAnsweredFromItsAddress) {
   }
 }
 
+// The node is asked once; while it is remembered that it knows nobody, the answer comes at once.
 TEST_F(MemberTest, AnAddressThatNobodyHasIsAnsweredAtOnce) {
   inner::MemberAddresses nobody;
   nobody.ipv4 = {100, 64, 0, 250};
@@ -329,11 +330,40 @@ TEST_F(MemberTest, AnAddressThatNobodyHasIsAnsweredAtOnce) {
     a().replies.clear();
     InnerPacket packet;
     packet.version = version;
+    const base::TimePoint sent = world().now;
+    EXPECT_EQ(a().application(build(packet, a().in().addresses, nobody)), DropReason::none);
+    EXPECT_TRUE(world().run_until([&] { return !a().replies.empty(); }, seconds(10)));
+    EXPECT_LT(world().now - sent, milliseconds(100));
     EXPECT_EQ(a().application(build(packet, a().in().addresses, nobody)),
               DropReason::destination_unknown);
-    ASSERT_EQ(a().replies.size(), 1u);
-    EXPECT_EQ(icmp_of(a().replies[0].packet).type, version == 4 ? 3 : 1);
+    ASSERT_EQ(a().replies.size(), 2u);
+    for (const auto& reply : a().replies)
+      EXPECT_EQ(icmp_of(reply.packet).type, version == 4 ? 3 : 1);
   }
+}
+
+// Nobody has told them of each other: the node does.
+TEST(LookupTest, HostsFindEachOtherThroughTheirNode) {
+  Star star(77, 3);
+  for (auto& host : star.hosts) {
+    host->teach = [&star](Machine& self) { self.dial(*star.node); };
+    host->restart();
+  }
+  ASSERT_TRUE(star.attach());
+  auto reaches = [&](std::size_t from, std::size_t to, int version) {
+    InnerPacket packet;
+    packet.version = version;
+    auto& far = star.host(to);
+    far.delivered.clear();
+    EXPECT_EQ(star.host(from).application(
+                  build(packet, star.host(from).in().addresses, far.in().addresses)),
+              DropReason::none);
+    return star.world.run_until([&] { return !far.delivered.empty(); }, seconds(10));
+  };
+  EXPECT_TRUE(reaches(0, 1, 4));
+  EXPECT_TRUE(reaches(1, 0, 4)) << "who calls has shown all that is needed";
+  EXPECT_TRUE(reaches(0, 2, 6));
+  EXPECT_TRUE(reaches(2, 1, 6));
 }
 
 TEST_F(MemberTest, ASourceThatIsNotOnesOwnIsRefused) {

@@ -2,19 +2,17 @@
 // whatever a test wants.
 #pragma once
 
-#include "layer/member/test_world.h"
+#include "layer/member/test_raw_link.h"
 #include "layer/session/sessions.h"
 
 namespace entresol::layer::member::test {
 
-class RawHost : public Station {
+class RawHost : public RawLink {
  public:
   RawHost(World& world, std::uint16_t number, const Machine& node, Joined files)
-      : Station(world, endpoint(number)),
+      : RawLink(world, number, node),
         joined(std::move(files)),
-        membership(joined.authority->trust, joined.identity),
-        node_(node.address()),
-        indices_(world.random) {
+        membership(joined.authority->trust, joined.identity) {
     auto own =
         membership.set_own(joined.certificate, static_cast<std::uint64_t>(world.unix_nanos()),
                            world.unix_seconds() + kDay, {}, world.unix_seconds());
@@ -26,12 +24,7 @@ class RawHost : public Station {
     security::Config config;
     config.static_private = joined.identity.native_private;
     config.layer_id = joined.authority->trust.layer();
-    link_ = std::make_unique<security::Associations>(config, membership.link_verifier(),
-                                                     world.random, indices_);
-    security::PeerConfig peer;
-    peer.key = node.in().identity.native_public;
-    peer.path = security::Path{node_, address_};
-    peer_ = link_->add(peer);
+    set_up(config, membership.link_verifier(), node.in().identity.native_public);
     connect();
   }
 
@@ -40,17 +33,7 @@ class RawHost : public Station {
                                  world_.unix_seconds());
     if (!name) throw std::runtime_error(name.error().message);
   }
-  void connect() {
-    security::Events events;
-    link_->connect(peer_, world_.now, world_.unix_nanos(), events);
-    carry_out(events);
-  }
-  void rekey() {
-    security::Events events;
-    link_->rekey(peer_, world_.now, world_.unix_nanos(), events);
-    carry_out(events);
-  }
-  bool attached() const { return send_ != nullptr; }
+  bool attached() const { return has_keys(); }
 
   // A session of its own, with keys.
   session::Session& session_with(const wire::Name& far) {
@@ -64,11 +47,7 @@ class RawHost : public Station {
     return *session;
   }
 
-  void send_packet(const Bytes& packet) {
-    Bytes record(packet.size() + 64);
-    record.resize(security::seal_record(*send_, packet.data(), packet.size(), record.data()));
-    world_.send(address_, node_, record, 0);
-  }
+  void send_packet(const Bytes& packet) { send_record(packet); }
 
   // What an honest agent would say of a UDP packet from `port` 1000 to 2000.
   wire::Header header_to(const wire::Name& far) const {
@@ -108,27 +87,6 @@ class RawHost : public Station {
     return out;
   }
 
-  void receive(std::vector<Datagram>& datagrams) override {
-    for (Datagram& datagram : datagrams) {
-      if (datagram.bytes[0] != 0x14) {
-        security::Events events;
-        link_->handle(datagram.bytes, {datagram.from, datagram.to}, world_.now, world_.unix_nanos(),
-                      events);
-        carry_out(events);
-        continue;
-      }
-      const std::uint32_t index = base::load_be32(datagram.bytes.data() + 4) >> 8;
-      auto lane = receive_.find(index);
-      std::size_t plain = 0;
-      if (lane == receive_.end() ||
-          security::open_native_record(*lane->second, datagram.bytes.data(), datagram.bytes.size(),
-                                       plain) != DropReason::none)
-        continue;
-      if (plain > 0)
-        take(Bytes(datagram.bytes.begin() + 12,
-                   datagram.bytes.begin() + 12 + static_cast<std::ptrdiff_t>(plain)));
-    }
-  }
   base::TimePoint next_timer() const override { return base::kNever; }
   void tick() override {}
 
@@ -138,7 +96,7 @@ class RawHost : public Station {
   std::vector<Bytes> packets;  // what came, but for handshakes
 
  private:
-  void take(Bytes packet) {
+  void take(Bytes packet) override {
     wire::HeaderView view;
     if (wire::HeaderView::parse(packet, view) != DropReason::none) return;
     if (view.next_protocol() == wire::next_protocol::kHandshake) {
@@ -174,28 +132,6 @@ class RawHost : public Station {
     }
     out.clear();
   }
-  void carry_out(security::Events& events) {
-    for (security::Event& event : events) {
-      if (auto* message = std::get_if<security::SendMessage>(&event)) {
-        world_.send(address_, node_, message->message, 0);
-      } else if (auto* ready = std::get_if<security::KeysReady>(&event)) {
-        keys_[ready->keys.local_index] = ready->keys;
-        receive_[ready->keys.local_index] =
-            security::receive_lane(ready->keys.protocol, ready->keys.suite, ready->keys.receive, 0);
-      } else if (auto* with = std::get_if<security::SendWith>(&event)) {
-        send_ = security::send_lane(keys_.at(with->local_index), 0);
-        send_packet({});
-      }
-    }
-  }
-
-  base::Endpoint node_;
-  security::IndexAllocator indices_;
-  std::unique_ptr<security::Associations> link_;
-  security::PeerId peer_;
-  std::map<std::uint32_t, security::Keys> keys_;
-  std::map<std::uint32_t, std::unique_ptr<security::ReceiveLane>> receive_;
-  std::unique_ptr<security::SendLane> send_;
 };
 
 }  // namespace entresol::layer::member::test

@@ -47,13 +47,15 @@ base::Result<void> Membership::set_own(base::Bytes certificate_chain, std::uint6
   registration.not_after = std::min(lease_end, certificate->validity.not_after);
   registration.attachments = std::move(attachments);
   registration.keys.push_back({kProtocolNative, identity_.native_public});
-  own_registration_ = sign(registration, identity_.identity).octets();
+  auto object = sign(registration, identity_.identity);
+  if (!object) return tl::unexpected(object.error());
+  own_registration_ = object->octets();
   own_certificate_ = std::move(certificate_chain);
   own_ = from_certificate(*certificate, registration, identity_.native_public);
   return {};
 }
 
-base::Result<wire::Name> Membership::insert(Member member) {
+base::Result<wire::Name> Membership::insert(Member member, Objects objects) {
   if (member.name == own_.name)
     return base::fail(code::kNameTaken, "'" + member.label + "' is this member itself");
   if (member.ipv4 != Ipv4{}) {
@@ -68,8 +70,13 @@ base::Result<wire::Name> Membership::insert(Member member) {
   if (auto known = members_.find(name); known != members_.end()) {
     if (known->second.sequence > member.sequence) return name;  // the highest sequence wins
     by_ipv4_.erase(known->second.ipv4);
+    if (auto label = by_label_.find(known->second.label);
+        label != by_label_.end() && label->second == name)
+      by_label_.erase(label);
   }
   if (member.ipv4 != Ipv4{}) by_ipv4_[member.ipv4] = name;
+  by_label_[member.label] = name;
+  objects_.insert_or_assign(name, std::move(objects));
   members_.insert_or_assign(name, std::move(member));
   return name;
 }
@@ -84,7 +91,10 @@ base::Result<wire::Name> Membership::learn(base::ByteView certificate_chain,
   if (key == nullptr)
     return base::fail(code::kCertificateMalformed,
                       "registration of '" + certificate->label + "' has no native key");
-  return insert(from_certificate(*certificate, *registered, *key));
+  return insert(from_certificate(*certificate, *registered, *key),
+                {{certificate_chain.begin(), certificate_chain.end()},
+                 {registration.begin(), registration.end()},
+                 {}});
 }
 
 base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::UnixSeconds now) {
@@ -101,9 +111,7 @@ base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::
   // Sessions with a guest are with a node that speaks for it.
   for (const wire::Name& node : grant->nodes)
     if (const Member* known = find(node)) member.native_key = known->native_key;
-  auto name = insert(std::move(member));
-  if (name) grants_.insert_or_assign(*name, std::move(grant_chain));
-  return name;
+  return insert(std::move(member), {{}, {}, std::move(grant_chain)});
 }
 
 const Member* Membership::find(const wire::Name& name) const {
@@ -117,6 +125,18 @@ const Member* Membership::find_ipv4(const Ipv4& address) const {
   if (address == own_.ipv4) return &own_;
   auto found = by_ipv4_.find(address);
   return found == by_ipv4_.end() ? nullptr : find(found->second);
+}
+
+const Member* Membership::find_label(std::string_view label) const {
+  if (label == own_.label) return &own_;
+  auto found = by_label_.find(label);
+  return found == by_label_.end() ? nullptr : find(found->second);
+}
+
+Objects Membership::objects(const wire::Name& name) const {
+  if (name == own_.name) return {own_certificate_, own_registration_, {}};
+  auto found = objects_.find(name);
+  return found == objects_.end() ? Objects{} : found->second;
 }
 
 security::Credentials Membership::own_credentials() const {
@@ -151,7 +171,8 @@ base::DropReason Membership::Links::admit(const security::PublicKey& key,
                                           const security::Credentials& shown, const security::Path&,
                                           base::UnixSeconds now, wire::Name& name) {
   auto member = membership_.verify(key, shown, now);
-  if (!member || !membership_.insert(*member)) return base::DropReason::handshake_certificate;
+  if (!member || !membership_.insert(*member, {shown.certificate, shown.registration, {}}))
+    return base::DropReason::handshake_certificate;
   name = member->name;
   return base::DropReason::none;
 }
@@ -160,8 +181,7 @@ security::Credentials Membership::Sessions::credentials(const security::Path& pa
   security::Credentials shown = membership_.own_credentials();
   const wire::Name local{path.local.address};
   if (membership_.spoken_for_.contains(local)) {
-    auto grant = membership_.grants_.find(local);
-    if (grant != membership_.grants_.end()) shown.grant = grant->second;
+    shown.grant = membership_.objects(local).grant;
   }
   return shown;
 }
@@ -177,8 +197,9 @@ base::DropReason Membership::Sessions::admit(const security::PublicKey& key,
   const wire::Name remote{path.remote.address};
   name = remote;
   if (remote == member->name)
-    return membership_.insert(*member) ? base::DropReason::none
-                                       : base::DropReason::handshake_certificate;
+    return membership_.insert(*member, {shown.certificate, shown.registration, {}})
+               ? base::DropReason::none
+               : base::DropReason::handshake_certificate;
 
   if (member->role != Role::kNode) return base::DropReason::handshake_certificate;
   auto grant = membership_.trust_.grant(shown.grant, now);

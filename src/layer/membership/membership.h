@@ -7,6 +7,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "base/drop.h"
 #include "layer/membership/trust.h"
@@ -26,6 +28,13 @@ struct Member {
   base::UnixSeconds until = 0;  // what is known of it ends then
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;
+};
+
+// What proves a member, as it was shown: a certificate chain and a registration, or a guest's grant chain.
+struct Objects {
+  base::Bytes certificate;
+  base::Bytes registration;
+  base::Bytes grant;
 };
 
 // The keys a member holds itself.
@@ -59,6 +68,9 @@ class Membership {
   const Identity& identity() const { return identity_; }
   const Member* find(const wire::Name& name) const;
   const Member* find_ipv4(const Ipv4& address) const;
+  const Member* find_label(std::string_view label) const;
+  // For those who ask for it; empty if it is not known.
+  Objects objects(const wire::Name& name) const;
   const std::map<wire::Name, Member>& all() const { return members_; }
   void set_link_size(std::uint16_t octets) { link_size_ = octets; }
   base::Bytes own_registration() const { return own_registration_; }
@@ -93,7 +105,7 @@ class Membership {
     Membership& membership_;
   };
 
-  base::Result<wire::Name> insert(Member member);
+  base::Result<wire::Name> insert(Member member, Objects objects);
   security::Credentials own_credentials() const;
   // The member that the credentials prove to hold `key`, or nothing.
   std::optional<Member> verify(const security::PublicKey& key, const security::Credentials& shown,
@@ -107,7 +119,8 @@ class Membership {
   std::uint16_t link_size_ = 0;
   std::map<wire::Name, Member> members_;
   std::map<Ipv4, wire::Name> by_ipv4_;
-  std::map<wire::Name, base::Bytes> grants_;
+  std::map<std::string, wire::Name, std::less<>> by_label_;
+  std::map<wire::Name, Objects> objects_;
   std::set<wire::Name> spoken_for_;
   Links links_;
   Sessions sessions_;

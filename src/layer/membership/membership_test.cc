@@ -85,9 +85,9 @@ TEST_F(MembershipTest, ChainsThroughAnOperator) {
   delegation.label = "north";
   Certificate certificate = authority.describe(other.identity, Role::kHost, "bob", {});
   certificate.issuer = operator_key.public_key;
-  const base::Bytes alone = sign(certificate, operator_key).octets();
+  const base::Bytes alone = sign(certificate, operator_key)->octets();
   auto chain = [&](const Delegation& said, const crypto::Ed25519KeyPair& by) {
-    base::Bytes out = sign(said, by).octets();
+    base::Bytes out = sign(said, by)->octets();
     out.insert(out.end(), alone.begin(), alone.end());
     return out;
   };
@@ -108,8 +108,8 @@ TEST_F(MembershipTest, ChainsThroughAnOperator) {
   // An operator cannot make operators.
   Delegation second = delegation;
   second.operator_key = authority.random.bytes<32>();
-  base::Bytes twice = sign(delegation, authority.root).octets();
-  const base::Bytes below = sign(second, operator_key).octets();
+  base::Bytes twice = sign(delegation, authority.root)->octets();
+  const base::Bytes below = sign(second, operator_key)->octets();
   twice.insert(twice.end(), below.begin(), below.end());
   twice.insert(twice.end(), alone.begin(), alone.end());
   EXPECT_NE(learn(twice, kNow), "accepted");
@@ -118,7 +118,7 @@ TEST_F(MembershipTest, ChainsThroughAnOperator) {
 TEST_F(MembershipTest, RefusesWhatHasEndedOrNotBegun) {
   Certificate certificate = authority.describe(other.identity, Role::kHost, "bob", {});
   certificate.validity = {kNow, kNow + 10};
-  const base::Bytes chain = sign(certificate, authority.root).octets();
+  const base::Bytes chain = sign(certificate, authority.root)->octets();
   auto learn = [&](base::UnixSeconds now) {
     return code_of(host.membership.learn(chain, other.registration, now));
   };
@@ -146,12 +146,12 @@ TEST_F(MembershipTest, RefusesARegistrationOfSomebodyElse) {
             base::code::kCertificateUntrusted);
   Registration forged = authority.describe_registration(other.identity, 7);
   EXPECT_EQ(code_of(host.membership.learn(other.certificate,
-                                          sign(forged, node.identity.identity).octets(), kNow)),
+                                          sign(forged, node.identity.identity)->octets(), kNow)),
             base::code::kCertificateUntrusted);
   Registration keyless = authority.describe_registration(other.identity, 7);
   keyless.keys.clear();
   EXPECT_EQ(code_of(host.membership.learn(other.certificate,
-                                          sign(keyless, other.identity.identity).octets(), kNow)),
+                                          sign(keyless, other.identity.identity)->octets(), kNow)),
             base::code::kCertificateMalformed);
 }
 
@@ -293,7 +293,7 @@ TEST_F(GuestTest, AnyNodeDoesIfTheGrantNamesNone) {
 TEST_F(GuestTest, AGrantEnds) {
   Grant grant = authority.describe_grant(key, "phone", {}, {node.name});
   grant.validity = {kNow, kNow + 10};
-  const base::Bytes chain = sign(grant, authority.root).octets();
+  const base::Bytes chain = sign(grant, authority.root)->octets();
   EXPECT_EQ(admit(node, chain, guest, kNow - 1), DropReason::handshake_certificate);
   EXPECT_EQ(admit(node, chain, guest, kNow), DropReason::none);
   EXPECT_EQ(admit(node, chain, guest, kNow + 10), DropReason::handshake_certificate);
@@ -302,12 +302,12 @@ TEST_F(GuestTest, AGrantEnds) {
 TEST_F(GuestTest, AForgedGrantIsRefused) {
   const auto somebody = crypto::ed25519_keypair(authority.random.bytes<32>());
   Grant grant = authority.describe_grant(key, "phone", {}, {node.name});
-  EXPECT_EQ(admit(node, sign(grant, somebody).octets(), guest), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(node, sign(grant, somebody)->octets(), guest), DropReason::handshake_certificate);
   grant.issuer = somebody.public_key;
-  EXPECT_EQ(admit(node, sign(grant, somebody).octets(), guest), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(node, sign(grant, somebody)->octets(), guest), DropReason::handshake_certificate);
   grant.issuer = authority.root.public_key;
   grant.layer[0] ^= 1;
-  EXPECT_EQ(admit(node, sign(grant, authority.root).octets(), guest),
+  EXPECT_EQ(admit(node, sign(grant, authority.root)->octets(), guest),
             DropReason::handshake_certificate);
 }
 

@@ -13,15 +13,26 @@ using base::ByteView;
 using base::ByteWriter;
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kHead = 4;  // version, kind, length
+constexpr std::size_t kHead = 4;        // version, kind, length
+constexpr std::size_t kMaxCount = 255;  // octets of a text, elements of a list
 constexpr std::string_view kSignatureContext = "entresol object";
 
 ByteView view(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-void put_text(ByteWriter& out, std::string_view text) {
-  out.u8(static_cast<std::uint8_t>(text.size()));
+// What cannot be written as it is, because an octet of length or count does not hold it, is told by `fits`.
+struct ObjectWriter : ByteWriter {
+  using ByteWriter::ByteWriter;
+  bool fits = true;
+  void count(std::size_t n) {
+    fits = fits && n <= kMaxCount;
+    u8(static_cast<std::uint8_t>(n));
+  }
+};
+
+void put_text(ObjectWriter& out, std::string_view text) {
+  out.count(text.size());
   out.bytes(view(text));
 }
 
@@ -30,8 +41,8 @@ std::string get_text(ByteReader& in) {
   return {reinterpret_cast<const char*>(text.data()), text.size()};
 }
 
-void put_tags(ByteWriter& out, const std::vector<std::string>& tags) {
-  out.u8(static_cast<std::uint8_t>(tags.size()));
+void put_tags(ObjectWriter& out, const std::vector<std::string>& tags) {
+  out.count(tags.size());
   for (const std::string& tag : tags) put_text(out, tag);
 }
 
@@ -41,8 +52,8 @@ std::vector<std::string> get_tags(ByteReader& in) {
   return tags;
 }
 
-void put_names(ByteWriter& out, const std::vector<wire::Name>& names) {
-  out.u8(static_cast<std::uint8_t>(names.size()));
+void put_names(ObjectWriter& out, const std::vector<wire::Name>& names) {
+  out.count(names.size());
   for (const wire::Name& name : names) out.bytes(name.octets);
 }
 
@@ -70,7 +81,7 @@ struct Codec;
 template <>
 struct Codec<Certificate> {
   static constexpr Kind kKind = Kind::kCertificate;
-  static void emit(const Certificate& body, ByteWriter& out) {
+  static void emit(const Certificate& body, ObjectWriter& out) {
     out.bytes(body.layer);
     out.u8(kSuiteEd25519);
     out.bytes(body.identity);
@@ -102,7 +113,7 @@ struct Codec<Certificate> {
 template <>
 struct Codec<Delegation> {
   static constexpr Kind kKind = Kind::kDelegation;
-  static void emit(const Delegation& body, ByteWriter& out) {
+  static void emit(const Delegation& body, ObjectWriter& out) {
     out.bytes(body.layer);
     out.bytes(body.operator_key);
     put_validity(out, body.validity);
@@ -120,13 +131,13 @@ struct Codec<Delegation> {
 template <>
 struct Codec<Registration> {
   static constexpr Kind kKind = Kind::kRegistration;
-  static void emit(const Registration& body, ByteWriter& out) {
+  static void emit(const Registration& body, ObjectWriter& out) {
     out.bytes(body.layer);
     out.bytes(body.name.octets);
     out.u64(body.sequence);
     out.u64(static_cast<std::uint64_t>(body.not_after));
     put_names(out, body.attachments);
-    out.u8(static_cast<std::uint8_t>(body.keys.size()));
+    out.count(body.keys.size());
     for (const auto& key : body.keys) {
       out.u8(key.protocol);
       out.bytes(key.key);
@@ -151,7 +162,7 @@ struct Codec<Registration> {
 template <>
 struct Codec<Grant> {
   static constexpr Kind kKind = Kind::kGrant;
-  static void emit(const Grant& body, ByteWriter& out) {
+  static void emit(const Grant& body, ObjectWriter& out) {
     out.bytes(body.layer);
     out.bytes(body.wireguard_key);
     out.bytes(body.ipv4);
@@ -180,23 +191,27 @@ base::Bytes to_sign(ByteView covered) {
   return message;
 }
 
+auto malformed(std::string_view what) {
+  return base::fail(base::code::kCertificateMalformed, "not a signed object: " + std::string(what));
+}
+
 template <typename Body>
-Signed<Body> sign_object(const Body& body, const crypto::Ed25519KeyPair& key) {
+base::Result<Signed<Body>> sign_object(const Body& body, const crypto::Ed25519KeyPair& key) {
   Signed<Body> object;
   object.body = body;
-  ByteWriter out(object.covered);
+  ObjectWriter out(object.covered);
   out.u8(kVersion);
   out.u8(static_cast<std::uint8_t>(Codec<Body>::kKind));
   out.u16(0);
   Codec<Body>::emit(body, out);
+  if (!out.fits)
+    return malformed("a text has more than 255 octets, or a list more than 255 elements");
+  if (object.covered.size() + crypto::kEd25519SignatureSize > kMaxObject)
+    return malformed("it would be longer than 4096 octets");
   base::store_be16(object.covered.data() + 2,
                    static_cast<std::uint16_t>(object.covered.size() - kHead));
   object.signature = crypto::ed25519_sign(key, to_sign(object.covered));
   return object;
-}
-
-auto malformed(std::string_view what) {
-  return base::fail(base::code::kCertificateMalformed, "not a signed object: " + std::string(what));
 }
 
 template <typename Body>
@@ -245,16 +260,17 @@ template struct Signed<Delegation>;
 template struct Signed<Registration>;
 template struct Signed<Grant>;
 
-Signed<Certificate> sign(const Certificate& body, const crypto::Ed25519KeyPair& key) {
+base::Result<Signed<Certificate>> sign(const Certificate& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
-Signed<Delegation> sign(const Delegation& body, const crypto::Ed25519KeyPair& key) {
+base::Result<Signed<Delegation>> sign(const Delegation& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
-Signed<Registration> sign(const Registration& body, const crypto::Ed25519KeyPair& key) {
+base::Result<Signed<Registration>> sign(const Registration& body,
+                                        const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
-Signed<Grant> sign(const Grant& body, const crypto::Ed25519KeyPair& key) {
+base::Result<Signed<Grant>> sign(const Grant& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
 

@@ -97,10 +97,13 @@ struct Signed {
   bool signed_by(const Key& key) const;
 };
 
-Signed<Certificate> sign(const Certificate& body, const crypto::Ed25519KeyPair& key);
-Signed<Delegation> sign(const Delegation& body, const crypto::Ed25519KeyPair& key);
-Signed<Registration> sign(const Registration& body, const crypto::Ed25519KeyPair& key);
-Signed<Grant> sign(const Grant& body, const crypto::Ed25519KeyPair& key);
+// kCertificateMalformed for a body that has no binary form: text of more than 255 octets, lists of more than 255 elements,
+// more than kMaxObject octets in all.
+base::Result<Signed<Certificate>> sign(const Certificate& body, const crypto::Ed25519KeyPair& key);
+base::Result<Signed<Delegation>> sign(const Delegation& body, const crypto::Ed25519KeyPair& key);
+base::Result<Signed<Registration>> sign(const Registration& body,
+                                        const crypto::Ed25519KeyPair& key);
+base::Result<Signed<Grant>> sign(const Grant& body, const crypto::Ed25519KeyPair& key);
 
 // Length of the object that starts here, signature included, and its kind; an error if it is not whole.
 struct Extent {

@@ -80,7 +80,7 @@ Grant some_grant(Authority& authority) {
 TEST(Object, CertificateComesBack) {
   Authority authority(1);
   const Certificate body = some_certificate(authority);
-  const base::Bytes octets = sign(body, authority.root).octets();
+  const base::Bytes octets = sign(body, authority.root)->octets();
   auto back = parse_certificate(octets);
   ASSERT_TRUE(back);
   EXPECT_TRUE(back->signed_by(authority.root.public_key));
@@ -101,7 +101,7 @@ TEST(Object, OctetsOfACertificateAreAsDocumented) {
   Authority authority(2);
   Certificate body = some_certificate(authority);
   body.tags = {"t"};
-  const base::Bytes octets = sign(body, authority.root).octets();
+  const base::Bytes octets = sign(body, authority.root)->octets();
   // layer, suite, identity, role, IPv4, times, label "gate", one tag of one letter, no prefix, issuer
   const std::size_t length = 32 + 1 + 32 + 1 + 4 + 16 + 5 + 3 + 1 + 32;
   ASSERT_EQ(octets.size(), 4 + length + 64);
@@ -124,10 +124,50 @@ TEST(Object, OctetsOfACertificateAreAsDocumented) {
                              std::span<const std::uint8_t, 64>(octets.data() + 4 + length, 64)));
 }
 
+// Length and count are one octet each: what does not fit is refused, not cut.
+template <typename Body>
+void expect_limit(const Body& largest, const Body& larger, const crypto::Ed25519KeyPair& key) {
+  EXPECT_TRUE(sign(largest, key));
+  auto refused = sign(larger, key);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, base::code::kCertificateMalformed);
+}
+
+TEST(Object, WhatHasNoBinaryFormIsNotSigned) {
+  Authority authority(9);
+  const auto changed = [](auto body, auto change) {
+    change(body);
+    return body;
+  };
+  const auto with_label = [&](const auto& body, std::size_t size) {
+    return changed(body, [&](auto& b) { b.label = std::string(size, 'l'); });
+  };
+  const auto& key = authority.root;
+  const Certificate certificate = some_certificate(authority);
+  const Delegation delegation = some_delegation(authority);
+  const Registration registration = some_registration(authority);
+  const Grant grant = some_grant(authority);
+  expect_limit(with_label(certificate, 255), with_label(certificate, 256), key);
+  expect_limit(with_label(delegation, 255), with_label(delegation, 256), key);
+  expect_limit(with_label(grant, 255), with_label(grant, 256), key);
+  const auto with_tags = [&](std::size_t count, std::size_t size) {
+    return changed(certificate, [&](Certificate& b) {
+      b.tags = std::vector<std::string>(count, std::string(size, 't'));
+    });
+  };
+  expect_limit(with_tags(1, 255), with_tags(1, 256), key);
+  expect_limit(with_tags(255, 1), with_tags(256, 1), key);
+  expect_limit(with_tags(15, 250), with_tags(16, 250), key);  // more than 4096 octets
+  const auto with_nodes = [&](std::size_t count) {
+    return changed(registration, [&](Registration& b) { b.attachments.resize(count); });
+  };
+  expect_limit(with_nodes(200), with_nodes(256), key);
+}
+
 TEST(Object, DelegationComesBack) {
   Authority authority(3);
   const Delegation body = some_delegation(authority);
-  auto back = parse_delegation(sign(body, authority.root).octets());
+  auto back = parse_delegation(sign(body, authority.root)->octets());
   ASSERT_TRUE(back);
   EXPECT_TRUE(back->signed_by(authority.root.public_key));
   EXPECT_EQ(back->body.layer, body.layer);
@@ -139,7 +179,7 @@ TEST(Object, DelegationComesBack) {
 TEST(Object, RegistrationComesBack) {
   Authority authority(4);
   const Registration body = some_registration(authority);
-  auto back = parse_registration(sign(body, authority.root).octets());
+  auto back = parse_registration(sign(body, authority.root)->octets());
   ASSERT_TRUE(back);
   EXPECT_EQ(back->body.layer, body.layer);
   EXPECT_EQ(back->body.name, body.name);
@@ -154,7 +194,7 @@ TEST(Object, RegistrationComesBack) {
 TEST(Object, GrantComesBack) {
   Authority authority(5);
   const Grant body = some_grant(authority);
-  auto back = parse_grant(sign(body, authority.root).octets());
+  auto back = parse_grant(sign(body, authority.root)->octets());
   ASSERT_TRUE(back);
   EXPECT_EQ(back->body.layer, body.layer);
   EXPECT_EQ(back->body.wireguard_key, body.wireguard_key);
@@ -192,18 +232,18 @@ TEST(Object, EverySingleBitAndEveryOtherLengthIsRefused) {
   Authority authority(6);
   const Key key = authority.root.public_key;
   expect_every_change_refused(parse_certificate,
-                              sign(some_certificate(authority), authority.root).octets(), key);
+                              sign(some_certificate(authority), authority.root)->octets(), key);
   expect_every_change_refused(parse_delegation,
-                              sign(some_delegation(authority), authority.root).octets(), key);
+                              sign(some_delegation(authority), authority.root)->octets(), key);
   expect_every_change_refused(parse_registration,
-                              sign(some_registration(authority), authority.root).octets(), key);
-  expect_every_change_refused(parse_grant, sign(some_grant(authority), authority.root).octets(),
+                              sign(some_registration(authority), authority.root)->octets(), key);
+  expect_every_change_refused(parse_grant, sign(some_grant(authority), authority.root)->octets(),
                               key);
 }
 
 TEST(Object, AnotherKindIsRefusedAlthoughItIsSigned) {
   Authority authority(7);
-  const base::Bytes grant = sign(some_grant(authority), authority.root).octets();
+  const base::Bytes grant = sign(some_grant(authority), authority.root)->octets();
   auto object = parse_certificate(grant);
   ASSERT_FALSE(object);
   EXPECT_EQ(object.error().code, base::code::kCertificateMalformed);
@@ -215,9 +255,9 @@ TEST(Object, AnotherKindIsRefusedAlthoughItIsSigned) {
 
 TEST(Object, ExtentLeavesWhatFollows) {
   Authority authority(8);
-  base::Bytes two = sign(some_delegation(authority), authority.root).octets();
+  base::Bytes two = sign(some_delegation(authority), authority.root)->octets();
   const std::size_t first = two.size();
-  const base::Bytes second = sign(some_certificate(authority), authority.root).octets();
+  const base::Bytes second = sign(some_certificate(authority), authority.root)->octets();
   two.insert(two.end(), second.begin(), second.end());
   auto found = extent(two);
   ASSERT_TRUE(found);
@@ -228,9 +268,9 @@ TEST(Object, MoreThan4096OctetsAreRefused) {
   Authority authority(9);
   Registration registration = some_registration(authority);
   registration.attachments.assign(255, registration.name);
-  EXPECT_FALSE(parse_registration(sign(registration, authority.root).octets()));
+  EXPECT_FALSE(parse_registration(sign(registration, authority.root)->octets()));
   registration.attachments.resize(200);
-  EXPECT_TRUE(parse_registration(sign(registration, authority.root).octets()));
+  EXPECT_TRUE(parse_registration(sign(registration, authority.root)->octets()));
 }
 
 TEST(Object, ValidityHasItsStartAndNotItsEnd) {

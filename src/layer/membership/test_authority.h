@@ -41,7 +41,7 @@ class Authority {
     return certificate;
   }
   base::Bytes certify(const Identity& identity, Role role, std::string label, Ipv4 ipv4) const {
-    return sign(describe(identity, role, std::move(label), ipv4), root).octets();
+    return sign(describe(identity, role, std::move(label), ipv4), root)->octets();
   }
 
   Registration describe_registration(const Identity& identity, std::uint64_t sequence) const {
@@ -54,7 +54,7 @@ class Authority {
     return registration;
   }
   base::Bytes registration(const Identity& identity, std::uint64_t sequence = 1) const {
-    return sign(describe_registration(identity, sequence), identity.identity).octets();
+    return sign(describe_registration(identity, sequence), identity.identity)->octets();
   }
 
   Grant describe_grant(const Key& wireguard_key, std::string label, Ipv4 ipv4,
@@ -72,7 +72,7 @@ class Authority {
   base::Bytes grant(const Key& wireguard_key, std::string label, Ipv4 ipv4,
                     std::vector<wire::Name> nodes) const {
     return sign(describe_grant(wireguard_key, std::move(label), ipv4, std::move(nodes)), root)
-        .octets();
+        ->octets();
   }
 
   security::SeededRandom random;

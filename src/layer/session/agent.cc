@@ -58,6 +58,7 @@ Agent::Agent(membership::Membership& membership, const AgentConfig& config,
       random_(random),
       sessions_(membership, config.suite, config.reset_secret, config.timing, random_),
       flows_(random_),
+      lookups_(random_),
       wire_layer_(wire::wire_layer(membership.trust().layer())),
       arena_(new std::uint8_t[kArena]) {
   packets_.reserve(kMaxPackets + 64);
@@ -81,6 +82,8 @@ DropReason Agent::outbound(base::MutableBytes packet, const inner::IpPacket& ip,
                            const inner::Offload& offload, const wire::Name& local,
                            base::TimePoint now, std::int64_t unix_nanos) {
   Session* session = session_to(ip, local);
+  if (session == nullptr && resolver_ && !unreachable_)
+    return look_up(packet, ip, offload, local, now);
   if (session == nullptr || unreachable_) {
     answer(inner::IcmpError::kNoRoute, 0, packet, local, ip.destination);
     return session == nullptr ? DropReason::destination_unknown : DropReason::link_down;

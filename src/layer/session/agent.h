@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/drop.h"
@@ -19,6 +20,7 @@
 #include "layer/inner/icmp.h"
 #include "layer/inner/segment.h"
 #include "layer/session/flow.h"
+#include "layer/session/lookups.h"
 #include "layer/session/sessions.h"
 #include "wire/control.h"
 
@@ -50,6 +52,8 @@ class Agent {
  public:
   Agent(membership::Membership& membership, const AgentConfig& config, base::RandomSource& random);
 
+  // Asks `node` about whom nobody knows here, instead of refusing at once.
+  void set_resolver(const wire::Name& node) { resolver_ = node; }
   // Largest inner packet of the way into the layer (the link's). What is larger is cut where its sender allows it (IPv4
   // without DF, and without offloads), else answered with Packet Too Big.
   void set_mtu(std::uint16_t octets) { mtu_ = octets; }
@@ -78,9 +82,10 @@ class Agent {
   // A session's handshake message (next protocol 2).
   base::DropReason handshake(const wire::HeaderView& view, base::TimePoint now,
                              std::int64_t unix_nanos);
-  // A control message (next protocol 1). `trusted` is the name of the node that this member is attached to.
+  // A control message (next protocol 1). `trusted` is the name of the node that this member is attached to; a node's own
+  // name at a node, which answers lookups.
   base::DropReason control(const wire::HeaderView& view, const wire::Name& trusted,
-                           base::TimePoint now);
+                           base::TimePoint now, std::int64_t unix_nanos);
   // Asks for an echo; results come out of echoes().
   void send_echo(const wire::Name& local, const wire::Name& far, std::uint8_t ttl,
                  std::uint16_t identifier, std::uint16_t sequence);
@@ -106,6 +111,8 @@ class Agent {
     return packets_.size() + kMostSegments > kMaxPackets || arena_used_ > kArenaFull;
   }
   std::vector<Reply>& replies() { return replies_; }
+  // Packets that waited for an answer about their destination in vain, since the last call.
+  std::size_t take_refused() { return std::exchange(refused_, 0); }
   std::vector<EchoResult>& echoes() { return echoes_; }
   Sessions& sessions() { return sessions_; }
   const Sessions& sessions() const { return sessions_; }
@@ -121,6 +128,13 @@ class Agent {
   static constexpr std::size_t kMaxEchoes = 256;  // until they are taken: anybody may send more
 
   Session* session_to(const inner::IpPacket& ip, const wire::Name& local);
+  base::DropReason look_up(base::ByteView packet, const inner::IpPacket& ip,
+                           const inner::Offload& offload, const wire::Name& local,
+                           base::TimePoint now);
+  void ask_node(base::TimePoint now);
+  void answer_lookup(const wire::ControlView& message, const wire::HeaderView& view);
+  void take_answer(const wire::ControlView& message, base::TimePoint now, std::int64_t unix_nanos);
+  void refuse_waiting(const std::vector<Lookups::Waiting>& waiting);
   base::DropReason outbound_fragments(const inner::IpPacket& ip, const wire::Name& local,
                                       base::TimePoint now, std::int64_t unix_nanos);
   Flow& flow_for(const inner::IpPacket& ip, const Session& session, base::TimePoint now);
@@ -153,6 +167,9 @@ class Agent {
   Sessions sessions_;
   FlowTable flows_;
   FragmentTable fragments_;
+  Lookups lookups_;
+  std::optional<wire::Name> resolver_;
+  std::size_t refused_ = 0;
   std::uint32_t wire_layer_;
   std::uint16_t mtu_ = 1280;
   bool unreachable_ = false;

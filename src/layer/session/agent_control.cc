@@ -98,6 +98,104 @@ void Agent::answer_waiting(Session& session, inner::IcmpError error) {
   session.waiting_bytes = 0;
 }
 
+// ---- who nobody knows here ---------------------------------------------------------------------------------------
+
+DropReason Agent::look_up(base::ByteView packet, const inner::IpPacket& ip,
+                          const inner::Offload& offload, const wire::Name& local,
+                          base::TimePoint now) {
+  const wire::Name& own = membership_.own().name;
+  const bool name = ip.version == 6 &&
+                    std::equal(own.octets.begin(), own.octets.begin() + 4, ip.destination.begin());
+  Lookups::Asked asked = Lookups::Asked::kUnknown;
+  if (ip.version == 4) {
+    membership::Ipv4 address;
+    std::copy_n(ip.destination.begin() + 12, address.size(), address.begin());
+    asked = lookups_.ask(address, {local, {packet.begin(), packet.end()}, offload}, now);
+  } else if (name && ip.destination != local.octets) {
+    asked = lookups_.ask(wire::Name{ip.destination},
+                         {local, {packet.begin(), packet.end()}, offload}, now);
+  }
+  if (asked == Lookups::Asked::kWaits) return DropReason::none;
+  if (asked == Lookups::Asked::kFull) return DropReason::session_pending;
+  answer(inner::IcmpError::kNoRoute, 0, packet, local, ip.destination);
+  return DropReason::destination_unknown;
+}
+
+void Agent::ask_node(base::TimePoint now) {
+  if (!resolver_ || !carrier_) return;
+  for (const Lookups::Question& question : lookups_.due(now)) {
+    const auto* name = std::get_if<wire::Name>(&question.sought);
+    const auto* address = std::get_if<membership::Ipv4>(&question.sought);
+    send_control(membership_.own().name, *resolver_, wire::service::kMember, kDefaultTtl,
+                 name != nullptr
+                     ? wire::emit_lookup(question.id, wire::LookupKind::name, name->octets)
+                     : wire::emit_lookup(question.id, wire::LookupKind::ipv4, *address));
+  }
+}
+
+// At a node. The pipeline has held the source to its link already.
+void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderView& view) {
+  const base::ByteView key = message.lookup_key();
+  const membership::Member* member = nullptr;
+  switch (message.lookup_kind()) {
+    case wire::LookupKind::name:
+      member = membership_.find(wire::load_name(key.data()));
+      break;
+    case wire::LookupKind::ipv4:
+      member = membership_.find_ipv4({key[0], key[1], key[2], key[3]});
+      break;
+    case wire::LookupKind::label:
+      member = membership_.find_label({reinterpret_cast<const char*>(key.data()), key.size()});
+      break;
+  }
+  const membership::Objects objects =
+      member == nullptr ? membership::Objects{} : membership_.objects(member->name);
+  auto kind = wire::AnswerKind::unknown;
+  if (!objects.grant.empty()) {
+    kind = wire::AnswerKind::guest;
+  } else if (!objects.certificate.empty()) {
+    kind = wire::AnswerKind::member;
+  }
+  send_control(
+      membership_.own().name, view.source(), wire::service::kMember, kDefaultTtl,
+      wire::emit_answer(message.info(), kind,
+                        kind == wire::AnswerKind::guest ? objects.grant : objects.certificate,
+                        objects.registration));
+}
+
+// What the node says is believed as far as it proves itself; that it knows nobody is believed as it is.
+void Agent::take_answer(const wire::ControlView& message, base::TimePoint now,
+                        std::int64_t unix_nanos) {
+  const base::UnixSeconds today = unix_nanos / 1'000'000'000;
+  base::Bytes first(message.answer_first().begin(), message.answer_first().end());
+  bool found = false;
+  if (message.answer_kind() == wire::AnswerKind::member) {
+    found = membership_.learn(first, message.answer_second(), today).has_value();
+  } else if (message.answer_kind() == wire::AnswerKind::guest) {
+    found = membership_.learn_guest(std::move(first), today).has_value();
+  }
+  auto waiting = lookups_.answered(message.info(), found, now);
+  if (!waiting) return;
+  if (!found) return refuse_waiting(*waiting);
+  for (Lookups::Waiting& each : *waiting) {
+    each.packet.insert(each.packet.begin(), inner::Segmenter::kHeadroom, 0);
+    const base::MutableBytes packet =
+        base::MutableBytes(each.packet).subspan(inner::Segmenter::kHeadroom);
+    inner::IpPacket ip;
+    if (inner::parse(packet, ip, inner::HeaderChecksum::kTrust) == DropReason::none)
+      (void)outbound(packet, ip, each.offload, each.local, now, unix_nanos);
+  }
+}
+
+void Agent::refuse_waiting(const std::vector<Lookups::Waiting>& waiting) {
+  refused_ += waiting.size();
+  for (const Lookups::Waiting& each : waiting) {
+    inner::IpPacket ip;
+    if (inner::parse(each.packet, ip, inner::HeaderChecksum::kTrust) == DropReason::none)
+      answer(inner::IcmpError::kNoRoute, 0, each.packet, each.local, ip.destination);
+  }
+}
+
 DropReason Agent::handshake(const wire::HeaderView& view, base::TimePoint now,
                             std::int64_t unix_nanos) {
   const DropReason reason = sessions_.handle(view.payload(), view.destination(), view.source(), now,
@@ -183,8 +281,7 @@ void Agent::send_echo(const wire::Name& local, const wire::Name& far, std::uint8
 }
 
 DropReason Agent::control(const wire::HeaderView& view, const wire::Name& trusted,
-                          base::TimePoint now) {
-  (void)now;
+                          base::TimePoint now, std::int64_t unix_nanos) {
   wire::ControlView message;
   if (auto reason = wire::ControlView::parse(view.payload(), message); reason != DropReason::none)
     return reason;
@@ -195,6 +292,10 @@ DropReason Agent::control(const wire::HeaderView& view, const wire::Name& truste
   } else if (message.type() == wire::ControlType::echo_reply) {
     add_echo({message.echo_identifier(), message.echo_sequence(), view.source(), true,
               wire::ControlType::echo_reply, ""});
+  } else if (message.type() == wire::ControlType::lookup) {
+    if (trusted == membership_.own().name) answer_lookup(message, view);
+  } else if (message.type() == wire::ControlType::answer) {
+    if (resolver_ && view.source() == *resolver_) take_answer(message, now, unix_nanos);
   } else {
     control_error(message, view, trusted);
   }
@@ -277,6 +378,7 @@ void Agent::answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView pac
 // ---- time --------------------------------------------------------------------------------------------------------
 
 void Agent::after_batch(base::TimePoint now, std::int64_t unix_nanos) {
+  ask_node(now);
   sessions_.report(now, unix_nanos, handshakes_);
   send_handshakes();
   send_waiting(now);
@@ -291,11 +393,12 @@ void Agent::on_timer(base::TimePoint now, std::int64_t unix_nanos) {
     flows_.expire(now);
     next_expiry_ = now + kExpiryInterval;
   }
+  refuse_waiting(lookups_.expired(now));
   after_batch(now, unix_nanos);
 }
 
 base::TimePoint Agent::next_timer() const {
-  return std::min(sessions_.next_timer(), next_expiry_);
+  return std::min({sessions_.next_timer(), next_expiry_, lookups_.next_timer()});
 }
 
 void Agent::rekey_all(base::TimePoint now, std::int64_t unix_nanos) {

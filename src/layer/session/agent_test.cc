@@ -182,7 +182,7 @@ class AgentTest : public testing::Test {
     if (view.next_protocol() == wire::next_protocol::kHandshake) {
       reason = at.agent->handshake(view, now, unix_nanos());
     } else if (view.next_protocol() == wire::next_protocol::kControl) {
-      reason = at.agent->control(view, {}, now);
+      reason = at.agent->control(view, {}, now, unix_nanos());
     } else {
       reason = at.agent->inbound(view, now, inside);
     }

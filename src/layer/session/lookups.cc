@@ -1,0 +1,83 @@
+#include "layer/session/lookups.h"
+
+#include <algorithm>
+
+namespace entresol::layer::session {
+
+Lookups::Asked Lookups::ask(const Sought& sought, Waiting waiting, base::TimePoint now) {
+  auto found = entries_.find(sought);
+  if (found == entries_.end()) {
+    if (entries_.size() >= kMaxQuestions) return Asked::kFull;
+    found = entries_.emplace(sought, Entry{}).first;
+    found->second.id = random_.u32();  // so that nobody answers who was not asked
+    found->second.at = now;
+  }
+  Entry& entry = found->second;
+  if (entry.unknown) return Asked::kUnknown;
+  schedule();
+  if (entry.waiting.size() >= kMaxPackets || octets_ + waiting.packet.size() > kMaxOctets)
+    return Asked::kFull;
+  octets_ += waiting.packet.size();
+  entry.waiting.push_back(std::move(waiting));
+  return Asked::kWaits;
+}
+
+std::vector<Lookups::Question> Lookups::due(base::TimePoint now) {
+  std::vector<Question> out;
+  if (now < next_) return out;
+  for (auto& [sought, entry] : entries_) {
+    if (entry.unknown || entry.at > now || entry.tries >= kTries) continue;
+    out.push_back({entry.id, sought});
+    entry.at = now + kFirstRepeat * (1 << entry.tries);
+    ++entry.tries;
+  }
+  schedule();
+  return out;
+}
+
+std::optional<std::vector<Lookups::Waiting>> Lookups::answered(std::uint32_t id, bool found,
+                                                               base::TimePoint now) {
+  auto asked = std::find_if(entries_.begin(), entries_.end(), [&](const auto& each) {
+    return each.second.id == id && !each.second.unknown;
+  });
+  if (asked == entries_.end()) return std::nullopt;
+  std::vector<Waiting> waiting = std::move(asked->second.waiting);
+  release(waiting);
+  if (found) {
+    entries_.erase(asked);
+  } else {
+    asked->second.unknown = true;
+    asked->second.waiting.clear();
+    asked->second.at = now + kUnknownFor;
+  }
+  schedule();
+  return waiting;
+}
+
+std::vector<Lookups::Waiting> Lookups::expired(base::TimePoint now) {
+  std::vector<Waiting> out;
+  if (now < next_) return out;
+  for (auto each = entries_.begin(); each != entries_.end();) {
+    Entry& entry = each->second;
+    if (entry.at > now || (!entry.unknown && entry.tries < kTries)) {
+      ++each;
+      continue;
+    }
+    release(entry.waiting);
+    std::move(entry.waiting.begin(), entry.waiting.end(), std::back_inserter(out));
+    each = entries_.erase(each);
+  }
+  schedule();
+  return out;
+}
+
+void Lookups::release(const std::vector<Waiting>& waiting) {
+  for (const Waiting& each : waiting) octets_ -= each.packet.size();
+}
+
+void Lookups::schedule() {
+  next_ = base::kNever;
+  for (const auto& [sought, entry] : entries_) next_ = std::min(next_, entry.at);
+}
+
+}  // namespace entresol::layer::session
