@@ -1,8 +1,5 @@
 #include "runtime/runtime.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -19,7 +16,6 @@ namespace entresol::runtime {
 namespace {
 
 using layer::forwarding::InBurst;
-using layer::forwarding::LinkId;
 using layer::forwarding::LinkKind;
 using layer::forwarding::OutBurst;
 
@@ -33,25 +29,12 @@ io::LocalAddress local_address(const base::Endpoint& endpoint) {
   return out;
 }
 
-void configure_log(const config::Common& common) {
-  auto logger = spdlog::stderr_logger_mt("entresol");
-  spdlog::set_default_logger(logger);
-  // The JSON lines' keys are part of the interface: docs/operations.md.
-  spdlog::set_pattern(common.log_json
-                          ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"%v"})"
-                          : "%Y-%m-%d %H:%M:%S.%e %l %v");
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::err, spdlog::level::warn,
-                                                   spdlog::level::info, spdlog::level::debug};
-  spdlog::set_level(kLevels[static_cast<int>(common.log_level)]);
-  spdlog::flush_on(spdlog::level::info);
-}
-
 }  // namespace
 
 base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& common,
                                                        const Options& options) {
-  configure_log(common);
   std::unique_ptr<Runtime> self(new Runtime());
+  self->log_ = std::make_unique<Log>(common);
   self->common_ = common;
   self->role_ = options.role;
   auto loop = io::EventLoop::create();
@@ -88,7 +71,11 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
     raw->member_->tick(io::now(), io::unix_nanos());
     raw->after_input();
   });
-  raw->log_timer_ = raw->loop_->add_timer([raw] { raw->log_changes(); });
+  raw->log_timer_ = raw->loop_->add_timer([raw] {
+    raw->log_drops();
+    raw->log_endings();
+    raw->loop_->arm(raw->log_timer_, io::now() + kLogInterval);
+  });
   raw->loop_->arm(raw->log_timer_, io::now() + kLogInterval);
   raw->loop_->set_end_of_round([raw] { raw->end_of_round(); });
   auto signals = raw->loop_->watch_signals({SIGINT, SIGTERM}, [raw](int) { raw->stop(); });
@@ -218,11 +205,13 @@ void Runtime::answer(std::string_view request, io::ControlServer::Reply reply) {
   } else if (command == "protocols") {
     reply(protocols(*member_).dump());
   } else if (command == "rekey") {
+    log_->write(config::LogLevel::kInfo, "rekey_asked", io::now());
     member_->rekey(io::now(), io::unix_nanos());
     reply(Json{{"rekeyed", true}}.dump());
   } else if (command == "ping") {
     pings_->start(call, std::move(reply));
   } else if (command == "down") {
+    log_->write(config::LogLevel::kInfo, "down_asked", io::now());
     reply(Json{{"stopping", true}}.dump());
     stop();
   } else {
@@ -230,32 +219,15 @@ void Runtime::answer(std::string_view request, io::ControlServer::Reply reply) {
   }
 }
 
-void Runtime::log_changes() {
-  const auto& tables = member_->tables();
-  for (std::uint32_t i = 1; i < tables.links.size(); ++i) {
-    const auto& link = tables.links[LinkId(i)];
-    const bool up = link.used && link.send != nullptr;
-    bool& before = links_up_[LinkId(i)];
-    if (up == before) continue;
-    before = up;
-    spdlog::info("link {} {}", wire::to_string(link.name), up ? "up" : "down");
-  }
-  std::uint64_t drops = 0;
-  for (std::size_t r = 1; r < base::kDropReasons; ++r)
-    drops += member_->counters().drops[static_cast<base::DropReason>(r)];
-  // One line an interval, however many packets.
-  if (drops > drops_logged_)
-    spdlog::warn("{} packets dropped; `entresol status` has the reasons", drops - drops_logged_);
-  drops_logged_ = drops;
-  loop_->arm(log_timer_, io::now() + kLogInterval);
-}
-
 // docs/wire.md's decoder reads this; whoever has it can read the traffic. Off unless configured.
 void Runtime::write_key_log(security::Purpose purpose, const security::Keys& keys,
                             const layer::membership::LayerId& layer_id) {
   if (keys.protocol != security::Protocol::kNative) return;
   const int fd = ::open(common_.key_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (fd < 0) return;
+  if (fd < 0) {
+    log_->write(config::LogLevel::kError, "key_log_failed", io::now(), {{"file", common_.key_log}});
+    return;
+  }
   const char* kind = purpose == security::Purpose::kLink ? "LINK" : "SESSION";
   const std::string layer = base::to_hex(layer_id);
   dprintf(fd, "%s %06x %d %s %s\n", kind, keys.local_index, static_cast<int>(keys.suite),
@@ -265,10 +237,10 @@ void Runtime::write_key_log(security::Purpose purpose, const security::Keys& key
 
 void Runtime::run() {
   member_->tick(io::now(), io::unix_nanos());
-  spdlog::info("{} runs, UDP port {}", role_, socket_->local().port);
+  log_start();
   end_of_round();
   loop_->run();
-  spdlog::info("{} stops", role_);
+  log_->write(config::LogLevel::kInfo, "stopped", io::now());
 }
 
 }  // namespace entresol::runtime

@@ -18,6 +18,7 @@
 #include "io/udp_socket.h"
 #include "io/unix_socket.h"
 #include "layer/member/member.h"
+#include "runtime/log.h"
 #include "service/dispatcher.h"
 
 namespace entresol::runtime {
@@ -77,7 +78,10 @@ class Runtime final : private layer::member::Output {
   void receive();
   void end_of_round();
   void answer(std::string_view request, io::ControlServer::Reply reply);
-  void log_changes();
+  void note(const layer::member::Note& note) override;
+  void log_start();
+  void log_drops();
+  void log_endings();
   void write_key_log(security::Purpose purpose, const security::Keys& keys,
                      const layer::membership::LayerId& layer);
 
@@ -100,8 +104,9 @@ class Runtime final : private layer::member::Output {
   io::TimerId log_timer_{};
   base::TimePoint started_{};
   std::uint64_t send_failed_ = 0;
-  std::uint64_t drops_logged_ = 0;
-  std::map<layer::forwarding::LinkId, bool> links_up_;
+  base::DropCounters drops_logged_;
+  std::unique_ptr<Log> log_;
+  base::TimePoint endings_logged_{};
 };
 
 // Exit codes of the command, for scripts: ok, error, usage, degraded, denied, unreachable.

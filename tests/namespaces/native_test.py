@@ -161,6 +161,31 @@ def test_tampered_handshake(bench: Lab) -> None:
     relay.close()
 
 
+# ---- what is told
+
+def test_log(bench: Lab) -> None:
+    """The node's log is JSON, one object a line, and tells of links and of what it refuses, within its budget."""
+    star = Star(bench, node={"log": {"format": "json"}})
+    star.start()
+    bench.until_reaches("alice", star.bob.address)
+    lines = lambda: [json.loads(line) for line in star.node_process.text().splitlines()]
+    events = lambda name: [line for line in lines() if line["event"] == name]
+    check(events("started")[0]["role"] == "node" and events("started")[0]["port"] == PORT, "start")
+    up = {line["name"]: line for line in events("link_up")}
+    check(set(up) == {"alice", "bob"} and up["alice"]["protocol"] == "native" and up["alice"]["address"] == star.alice.address,
+          f"links that came up: {up}")
+    check(up["alice"]["endpoint"].startswith("10.83.1.2:"), f"where alice is: {up['alice']}")
+    with bench.socket("alice", socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for _ in range(100):
+            stranger.sendto(bytes([INITIATION]) + bytes(199), ("10.83.1.1", PORT))
+        until("the node has dropped them", lambda: bench.drops("node", "handshake_mac1") >= 100)
+    refused = events("handshake_refused")
+    check(1 <= len(refused) <= 11 and refused[0]["reason"] == "handshake_mac1" and refused[0]["from"].startswith("10.83.1.2:"),
+          f"refusals: {refused}")
+    star.node_process.end()
+    check(events("stopped"), "the end is not told")
+
+
 # ---- what goes on
 
 def test_rekeying_loses_nothing(bench: Lab) -> None:
@@ -394,5 +419,5 @@ def test_garbage(bench: Lab) -> None:
 
 
 if __name__ == "__main__":
-    lab.main(test_unknown_root, test_expired_certificate, test_other_suite, test_tampered_handshake, test_rekeying_loses_nothing,
+    lab.main(test_unknown_root, test_expired_certificate, test_other_suite, test_tampered_handshake, test_log, test_rekeying_loses_nothing,
              test_nothing_stays, test_node_restarts, test_two_layers, test_garbage, tools=("iperf3", "ss"))

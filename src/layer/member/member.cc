@@ -359,7 +359,10 @@ bool Member::handle_control(const forwarding::ControlDatagram& datagram, base::T
     // One identity in two layers has one mac1 key: what one layer cannot read may be for the next.
     if (reason != DropReason::handshake_forged) break;
   }
-  if (reason != DropReason::none) count_drop(reason);
+  if (reason != DropReason::none) {
+    count_drop(reason);
+    output_.note({Happening::kHandshakeRefused, 0, kSelf, datagram.path, reason});
+  }
   return costly;
 }
 
@@ -450,6 +453,7 @@ void Member::expire_guests(LayerIndex index, base::UnixSeconds now) {
     carry_out(index, true, events, {});
     layer.guests.links.erase(tables_.links[id].peer);
     layer.guest_addresses.erase(id);
+    output_.note({Happening::kGuestEnded, index, id, tables_.links[id].path});
     tables_.layers[index].names.remove(name);
     tables_.links.remove(id);
     guest = layer.guest_links.erase(guest);
@@ -474,19 +478,24 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
     } else if (auto* with = std::get_if<security::SendWith>(&event)) {
       auto keys = peers.keys.find({with->peer, with->local_index});
       if (keys == peers.keys.end()) continue;
-      Link& link = tables_.links[link_for(index, guests, with->peer)];
+      const LinkId id = link_for(index, guests, with->peer);
+      Link& link = tables_.links[id];
+      const bool first = link.send == nullptr;
       link.send = security::send_lane(keys->second, 0);
       link.send_index = with->local_index;
       link.protocol = keys->second.protocol;
       ++link.keys_changed;
+      if (first) output_.note({Happening::kLinkUp, index, id, link.path});
       tables_.links.changed();
       if (&link == way_in(index)) layer.agent.set_carrier(true, now, unix_nanos_);
     } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
       tables_.receive.erase(gone->local_index);
       peers.keys.erase({gone->peer, gone->local_index});
-      Link& link = tables_.links[link_for(index, guests, gone->peer)];
+      const LinkId id = link_for(index, guests, gone->peer);
+      Link& link = tables_.links[id];
       if (link.send && link.send_index == gone->local_index) {
         link.send.reset();
+        output_.note({Happening::kLinkDown, index, id, link.path});
         tables_.links.changed();
         if (&link == way_in(index)) layer.agent.set_carrier(false, now, unix_nanos_);
       }
@@ -496,7 +505,11 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
     } else if (auto* up = std::get_if<security::PeerUp>(&event)) {
       peer_up(index, guests, *up);
     } else if (auto* moved = std::get_if<security::PeerMoved>(&event)) {
-      tables_.links[link_for(index, guests, moved->peer)].path = moved->path;
+      const LinkId id = link_for(index, guests, moved->peer);
+      Link& link = tables_.links[id];
+      if (link.send && link.path.remote != moved->path.remote)
+        output_.note({Happening::kLinkMoved, index, id, moved->path});
+      link.path = moved->path;
     } else if (auto* down = std::get_if<security::PeerDown>(&event)) {
       // After a reset, or when idle keys have ended, a handshake follows at once.
       const Link& link = tables_.links[link_for(index, guests, down->peer)];

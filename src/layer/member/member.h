@@ -22,6 +22,22 @@ namespace entresol::layer::member {
 
 using LayerIndex = std::uint8_t;
 
+// What an operator may want to know when it happens. For a log: nothing rests on it.
+enum class Happening : std::uint8_t {
+  kLinkUp,            // has keys to send with
+  kLinkDown,          // has none any more; `reason` if it was given up
+  kLinkMoved,         // the far end is at `path` now
+  kHandshakeRefused,  // a message from `path`, and why
+  kGuestEnded,        // its grant has
+};
+struct Note {
+  Happening what;
+  LayerIndex layer = 0;
+  forwarding::LinkId link;  // kSelf: none
+  security::Path path;
+  base::DropReason reason = base::DropReason::none;
+};
+
 // Where things go. Called from within the member's functions.
 class Output {
  public:
@@ -34,6 +50,7 @@ class Output {
   virtual void deliver(LayerIndex layer, const inner::InsidePacket& packet) = 0;
   // An inner packet made here (ICMP) for this host's applications.
   virtual void deliver_reply(LayerIndex layer, base::ByteView packet) = 0;
+  virtual void note(const Note& note) { (void)note; }
 };
 
 struct LayerSetup {
