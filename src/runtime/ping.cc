@@ -4,6 +4,7 @@
 
 #include "base/error_codes.h"
 #include "io/clock.h"
+#include "io/endpoint_text.h"
 #include "layer/member/member.h"
 
 namespace entresol::runtime {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr base::Duration kProbeTime = std::chrono::seconds(1);
 constexpr std::uint8_t kFullTtl = 64;
+constexpr base::Duration kSearchTime = std::chrono::seconds(5);
 constexpr std::size_t kMaxCount = 100;
 constexpr std::size_t kMaxPings = 32;
 
@@ -25,6 +27,28 @@ const layer::membership::Member* find_member(const layer::membership::Membership
     if (member.label == text || address == text) return &member;
   }
   return nullptr;
+}
+
+// Nothing if it can be nobody's.
+std::optional<layer::session::Sought> sought_from(const std::string& text) {
+  if (auto name = wire::name_from_text(text)) return *name;
+  const auto address = io::parse_address(text);
+  if (address && io::is_v4(*address)) {
+    layer::membership::Ipv4 v4;
+    std::copy_n(address->begin() + 12, v4.size(), v4.begin());
+    return v4;
+  }
+  if (text.empty() || text.size() > wire::kLabelMaximum) return std::nullopt;
+  return text;
+}
+
+void refuse(const io::ControlServer::Reply& reply, std::string_view code, const std::string& what) {
+  reply(Json{{"error", {{"code", code}, {"message", what}}}}.dump());
+}
+
+void refuse_unknown(const io::ControlServer::Reply& reply, const Json& call) {
+  refuse(reply, base::code::kUnreachable,
+         "no member '" + call.value("name", "") + "' is known here, nor at the node");
 }
 
 std::string_view describe(wire::ControlType type) {
@@ -44,13 +68,21 @@ std::string_view describe(wire::ControlType type) {
 
 }  // namespace
 
+Pings::Pings(layer::member::Member& member, io::EventLoop& loop)
+    : member_(member), loop_(loop), search_timer_(loop.add_timer([this] { search(); })) {}
+
 void Pings::start(const Json& call, io::ControlServer::Reply reply) {
-  auto refuse = [&](std::string_view code, const std::string& what) {
-    reply(Json{{"error", {{"code", code}, {"message", what}}}}.dump());
-  };
+  if (pings_.size() + searches_.size() >= kMaxPings)
+    return refuse(reply, base::code::kUsage, "too many pings at once");
+  if (begin(call, reply)) return;
+  if (!seek(call)) return refuse_unknown(reply, call);
+  searches_.push_back({call, std::move(reply), io::now() + kSearchTime});
+  loop_.arm(search_timer_, searches_.front().until);
+}
+
+bool Pings::begin(const Json& call, io::ControlServer::Reply& reply) {
   const std::string text = call.value("name", "");
   const std::string label = call.value("layer", "");
-  if (pings_.size() >= kMaxPings) return refuse(base::code::kUsage, "too many pings at once");
   for (std::size_t i = 0; i < member_.layer_count(); ++i) {
     const auto index = static_cast<layer::member::LayerIndex>(i);
     if (!label.empty() && member_.label(index) != label) continue;
@@ -68,9 +100,42 @@ void Pings::start(const Json& call, io::ControlServer::Reply reply) {
         if (p.identifier == id) send_next(p);
     });
     send_next(ping);
-    return;
+    return true;
   }
-  refuse(base::code::kUnreachable, "no member '" + text + "' is known here");
+  return false;
+}
+
+// In all layers that may have it. False if none of them waits for an answer.
+bool Pings::seek(const Json& call) {
+  const std::string text = call.value("name", "");
+  const std::string label = call.value("layer", "");
+  const auto sought = sought_from(text);
+  bool asked = false;
+  for (std::size_t i = 0; sought && i < member_.layer_count(); ++i) {
+    const auto index = static_cast<layer::member::LayerIndex>(i);
+    if (!label.empty() && member_.label(index) != label) continue;
+    asked |= member_.seek(index, *sought, io::now(), io::unix_nanos());
+  }
+  return asked;
+}
+
+// Whether answers have come.
+void Pings::search() {
+  for (std::size_t i = searches_.size(); i > 0; --i) {
+    Search each = std::move(searches_.front());
+    searches_.pop_front();
+    if (begin(each.call, each.reply)) continue;
+    if (io::now() < each.until && seek(each.call)) {
+      searches_.push_back(std::move(each));
+    } else {
+      refuse_unknown(each.reply, each.call);
+    }
+  }
+  if (searches_.empty()) {
+    loop_.disarm(search_timer_);
+  } else {
+    loop_.arm(search_timer_, searches_.front().until);
+  }
 }
 
 // The first probe dies at the node and so names it.
@@ -87,6 +152,7 @@ void Pings::send_next(Ping& ping) {
 }
 
 void Pings::collect() {
+  if (!searches_.empty()) search();
   for (std::size_t i = 0; i < member_.layer_count(); ++i) {
     auto& echoes = member_.echoes(static_cast<layer::member::LayerIndex>(i));
     for (const auto& echo : echoes) {

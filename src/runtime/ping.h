@@ -15,9 +15,10 @@ using Json = nlohmann::ordered_json;
 
 class Pings {
  public:
-  Pings(layer::member::Member& member, io::EventLoop& loop) : member_(member), loop_(loop) {}
+  Pings(layer::member::Member& member, io::EventLoop& loop);
 
-  // {"name": NAME, "layer": LABEL?, "count": N?}: answers when all echoes are back, or after a second each.
+  // {"name": NAME, "layer": LABEL?, "count": N?}: answers when all echoes are back, or after a second each. Whom this
+  // member does not know it asks its node for first.
   void start(const Json& call, io::ControlServer::Reply reply);
   void collect();  // takes what echoes have come; once a round
 
@@ -31,6 +32,14 @@ class Pings {
     wire::ControlType error{};
     std::string text;
   };
+  struct Search {
+    Json call;
+    io::ControlServer::Reply reply;
+    base::TimePoint until{};
+  };
+  bool begin(const Json& call, io::ControlServer::Reply& reply);
+  bool seek(const Json& call);
+  void search();
   struct Ping {
     std::uint16_t identifier = 0;
     layer::member::LayerIndex layer = 0;
@@ -49,6 +58,8 @@ class Pings {
   layer::member::Member& member_;
   io::EventLoop& loop_;
   std::deque<Ping> pings_;
+  std::deque<Search> searches_;
+  io::TimerId search_timer_{};
   std::uint16_t next_identifier_ = 1;
 };
 

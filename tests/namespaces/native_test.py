@@ -163,6 +163,24 @@ def test_tampered_handshake(bench: Lab) -> None:
 
 # ---- what is told
 
+def test_who_nobody_has_told_of(bench: Lab) -> None:
+    """Hosts whose directories are empty find each other, and a guest, through their node; whom it does not know nobody finds."""
+    star = Star(bench, guest=True)
+    for who in ("alice", "bob"):
+        star.configure_host(who, [])
+    star.start()
+    guest = wireguard.Guest(star, star.carol)
+    bench.until_reaches("alice", star.bob.address)
+    bench.until_reaches("carol", star.bob.ipv4)  # only then does the node know where she is
+    bench.until_reaches("alice", star.carol.ipv4)
+    told = run(ENTRESOL, "-o", "json", "ping", "bob", "--control", bench.file("alice.sock"), limit=20)
+    check(told.code == 0 and told.json()["received"] > 0 and told.json()["target"] == "bob", f"ping bob: {told.text}")
+    nobody = run(ENTRESOL, "ping", "nobody", "--control", bench.file("alice.sock"), limit=20)
+    check(nobody.code == 5 and "nor at the node" in nobody.text, f"ping nobody: {nobody.code} {nobody.text}")
+    check(not bench.reaches("alice", "100.64.0.250") and bench.drops("alice", "destination_unknown") > 0, "an address that nobody has")
+    guest.process.end()
+
+
 def test_log(bench: Lab) -> None:
     """The node's log is JSON, one object a line, and tells of links and of what it refuses, within its budget."""
     star = Star(bench, node={"log": {"format": "json"}})
@@ -419,5 +437,5 @@ def test_garbage(bench: Lab) -> None:
 
 
 if __name__ == "__main__":
-    lab.main(test_unknown_root, test_expired_certificate, test_other_suite, test_tampered_handshake, test_log, test_rekeying_loses_nothing,
+    lab.main(test_unknown_root, test_expired_certificate, test_other_suite, test_tampered_handshake, test_who_nobody_has_told_of, test_log, test_rekeying_loses_nothing,
              test_nothing_stays, test_node_restarts, test_two_layers, test_garbage, tools=("iperf3", "ss"))

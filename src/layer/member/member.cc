@@ -560,6 +560,13 @@ void Member::send_echo(LayerIndex index, const wire::Name& far, std::uint8_t ttl
   flush(now, unix_nanos);
 }
 
+bool Member::seek(LayerIndex index, const session::Sought& sought, base::TimePoint now,
+                  std::int64_t unix_nanos) {
+  const bool asked = layers_[index]->agent.seek(sought, now);
+  flush(now, unix_nanos);
+  return asked;
+}
+
 std::vector<session::EchoResult>& Member::echoes(LayerIndex layer) {
   return layers_[layer]->agent.echoes();
 }

@@ -120,6 +120,9 @@ class Member : private forwarding::Local {
                  std::uint16_t identifier, std::uint16_t sequence, base::TimePoint now,
                  std::int64_t unix_nanos);
   std::vector<session::EchoResult>& echoes(LayerIndex layer);
+  // Asks the node for somebody whom membership does not know; see Agent::seek.
+  bool seek(LayerIndex layer, const session::Sought& sought, base::TimePoint now,
+            std::int64_t unix_nanos);
 
   // For people and metrics.
   struct Layer;

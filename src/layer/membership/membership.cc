@@ -97,7 +97,8 @@ base::Result<wire::Name> Membership::learn(base::ByteView certificate_chain,
                  {}});
 }
 
-base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::UnixSeconds now) {
+base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
+                                                 const wire::Name& through) {
   auto grant = trust_.grant(grant_chain, now);
   if (!grant) return tl::unexpected(grant.error());
   Member member;
@@ -109,7 +110,9 @@ base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::
   member.until = grant->validity.not_after;
   member.attachments = grant->nodes;
   // Sessions with a guest are with a node that speaks for it.
-  for (const wire::Name& node : grant->nodes)
+  const std::vector<wire::Name> nodes =
+      grant->nodes.empty() ? std::vector<wire::Name>{through} : grant->nodes;
+  for (const wire::Name& node : nodes)
     if (const Member* known = find(node)) member.native_key = known->native_key;
   return insert(std::move(member), {{}, {}, std::move(grant_chain)});
 }

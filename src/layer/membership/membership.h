@@ -59,7 +59,9 @@ class Membership {
   // Errors as Trust's; kNameTaken for a second key under a name or a second member with an address.
   base::Result<wire::Name> learn(base::ByteView certificate_chain, base::ByteView registration,
                                  base::UnixSeconds now);
-  base::Result<wire::Name> learn_guest(base::Bytes grant_chain, base::UnixSeconds now);
+  // `through`: the node that told, which then speaks for a guest of every node; zero: nobody does yet.
+  base::Result<wire::Name> learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
+                                       const wire::Name& through = {});
   // A node speaks for this guest from here: sessions with the guest's name show its grant.
   void speak_for(const wire::Name& guest) { spoken_for_.insert(guest); }
 

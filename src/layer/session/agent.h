@@ -54,6 +54,11 @@ class Agent {
 
   // Asks `node` about whom nobody knows here, instead of refusing at once.
   void set_resolver(const wire::Name& node) { resolver_ = node; }
+  // Asks for somebody whom membership does not know, for people; the question leaves with after_batch(). False if the node
+  // has said that it knows nobody, or cannot be asked.
+  bool seek(const Sought& sought, base::TimePoint now) {
+    return resolver_ && lookups_.ask(sought, now) == Lookups::Asked::kWaits;
+  }
   // Largest inner packet of the way into the layer (the link's). What is larger is cut where its sender allows it (IPv4
   // without DF, and without offloads), else answered with Packet Too Big.
   void set_mtu(std::uint16_t octets) { mtu_ = octets; }

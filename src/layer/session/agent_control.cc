@@ -124,12 +124,18 @@ DropReason Agent::look_up(base::ByteView packet, const inner::IpPacket& ip,
 void Agent::ask_node(base::TimePoint now) {
   if (!resolver_ || !carrier_) return;
   for (const Lookups::Question& question : lookups_.due(now)) {
-    const auto* name = std::get_if<wire::Name>(&question.sought);
-    const auto* address = std::get_if<membership::Ipv4>(&question.sought);
-    send_control(membership_.own().name, *resolver_, wire::service::kMember, kDefaultTtl,
-                 name != nullptr
-                     ? wire::emit_lookup(question.id, wire::LookupKind::name, name->octets)
-                     : wire::emit_lookup(question.id, wire::LookupKind::ipv4, *address));
+    base::Bytes message;
+    if (const auto* name = std::get_if<wire::Name>(&question.sought)) {
+      message = wire::emit_lookup(question.id, wire::LookupKind::name, name->octets);
+    } else if (const auto* address = std::get_if<membership::Ipv4>(&question.sought)) {
+      message = wire::emit_lookup(question.id, wire::LookupKind::ipv4, *address);
+    } else {
+      const auto& label = std::get<std::string>(question.sought);
+      message =
+          wire::emit_lookup(question.id, wire::LookupKind::label,
+                            {reinterpret_cast<const std::uint8_t*>(label.data()), label.size()});
+    }
+    send_control(membership_.own().name, *resolver_, wire::service::kMember, kDefaultTtl, message);
   }
 }
 
@@ -172,7 +178,7 @@ void Agent::take_answer(const wire::ControlView& message, base::TimePoint now,
   if (message.answer_kind() == wire::AnswerKind::member) {
     found = membership_.learn(first, message.answer_second(), today).has_value();
   } else if (message.answer_kind() == wire::AnswerKind::guest) {
-    found = membership_.learn_guest(std::move(first), today).has_value();
+    found = membership_.learn_guest(std::move(first), today, *resolver_).has_value();
   }
   auto waiting = lookups_.answered(message.info(), found, now);
   if (!waiting) return;

@@ -4,21 +4,31 @@
 
 namespace entresol::layer::session {
 
-Lookups::Asked Lookups::ask(const Sought& sought, Waiting waiting, base::TimePoint now) {
+Lookups::Entry* Lookups::entry_for(const Sought& sought, base::TimePoint now) {
   auto found = entries_.find(sought);
-  if (found == entries_.end()) {
-    if (entries_.size() >= kMaxQuestions) return Asked::kFull;
-    found = entries_.emplace(sought, Entry{}).first;
-    found->second.id = random_.u32();  // so that nobody answers who was not asked
-    found->second.at = now;
-  }
-  Entry& entry = found->second;
-  if (entry.unknown) return Asked::kUnknown;
+  if (found != entries_.end()) return &found->second;
+  if (entries_.size() >= kMaxQuestions) return nullptr;
+  Entry& entry = entries_[sought];
+  entry.id = random_.u32();  // so that nobody answers who was not asked
+  entry.at = now;
   schedule();
-  if (entry.waiting.size() >= kMaxPackets || octets_ + waiting.packet.size() > kMaxOctets)
+  return &entry;
+}
+
+Lookups::Asked Lookups::ask(const Sought& sought, base::TimePoint now) {
+  const Entry* entry = entry_for(sought, now);
+  if (entry == nullptr) return Asked::kFull;
+  return entry->unknown ? Asked::kUnknown : Asked::kWaits;
+}
+
+Lookups::Asked Lookups::ask(const Sought& sought, Waiting waiting, base::TimePoint now) {
+  Entry* entry = entry_for(sought, now);
+  if (entry == nullptr) return Asked::kFull;
+  if (entry->unknown) return Asked::kUnknown;
+  if (entry->waiting.size() >= kMaxPackets || octets_ + waiting.packet.size() > kMaxOctets)
     return Asked::kFull;
   octets_ += waiting.packet.size();
-  entry.waiting.push_back(std::move(waiting));
+  entry->waiting.push_back(std::move(waiting));
   return Asked::kWaits;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -19,7 +20,7 @@
 
 namespace entresol::layer::session {
 
-using Sought = std::variant<wire::Name, membership::Ipv4>;
+using Sought = std::variant<wire::Name, membership::Ipv4, std::string>;  // the last: a label
 
 class Lookups {
  public:
@@ -31,11 +32,12 @@ class Lookups {
     inner::Offload offload;
   };
   enum class Asked : std::uint8_t {
-    kWaits,    // the packet is kept
+    kWaits,    // the packet is kept; without one, the question has been asked
     kUnknown,  // the node has said so a moment ago
     kFull,     // too many wait
   };
   Asked ask(const Sought& sought, Waiting waiting, base::TimePoint now);
+  Asked ask(const Sought& sought, base::TimePoint now);  // nothing waits for it
 
   // What is to be sent now: first questions and repeats. Times advance.
   struct Question {
@@ -64,6 +66,7 @@ class Lookups {
     bool unknown = false;
     std::vector<Waiting> waiting;
   };
+  Entry* entry_for(const Sought& sought, base::TimePoint now);
   void release(const std::vector<Waiting>& waiting);
   void schedule();
 
