@@ -1,0 +1,3 @@
+if(TARGET entresol_layer_directory)
+  entresol_fuzzer(directory_token SOURCE directory_token_fuzz.cc DEPS entresol_layer_directory)
+endif()

@@ -1,0 +1,42 @@
+// The controller's store in one SQLite file (and its -wal beside it): what an Authority has said survives the machine.
+//
+// WAL with synchronous=FULL: a commit of durable changes returns when they are on disk. A commit of soft changes alone
+// (registrations) is written without waiting for the disk: it survives the process, and after a power cut may be missing,
+// never torn. The file belongs to one process at a time, and has mode 0600: it holds no secret in clear (tokens are hashed),
+// but who is a member. Not thread-safe; a commit blocks for as long as the disk takes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "layer/directory/store.h"
+
+namespace entresol::store {
+
+struct SqliteOptions {
+  std::string path;
+  // For tests of durability alone: another file system below SQLite, and no waiting for the disk.
+  std::string vfs;
+  bool synchronous = true;
+};
+
+class SqliteStore final : public layer::directory::Store {
+ public:
+  // Opens the store, or makes an empty one in a directory that exists. Errors: kStoreLocked (another process has it),
+  // kStoreNewer, kStoreBroken (damaged, or another program's database), kStoreFull, kStoreFailed, kFileUnwritable,
+  // kNoPermission.
+  static base::Result<std::unique_ptr<SqliteStore>> open(const SqliteOptions& options);
+  ~SqliteStore() override;
+
+  // kStoreBroken for a row that is no record, kStoreFailed.
+  base::Result<layer::directory::Snapshot> load() override;
+  // One transaction. kStoreFull, kStoreFailed, kStoreBroken: nothing of it is kept.
+  base::Result<void> commit(std::span<const layer::directory::Change> changes) override;
+
+ private:
+  struct Impl;
+  explicit SqliteStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace entresol::store
