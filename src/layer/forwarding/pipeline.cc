@@ -484,7 +484,7 @@ void Pipeline::act(base::TimePoint now) {
     }
     Link& egress = tables_.links[packet.egress];
     if (!egress.send) [[unlikely]] {
-      report(egress, packet.egress).wanted = true;
+      if (egress.kind == LinkKind::kGuest) report(egress, packet.egress).wanted = true;
       drop(packet, DropReason::link_down);
       continue;
     }

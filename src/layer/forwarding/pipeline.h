@@ -96,7 +96,7 @@ struct ControlDatagram {
 // What the data side has seen of a link since the last time.
 struct LinkReport {
   LinkId link;
-  bool wanted = false;        // packets came for it while it had no keys
+  bool wanted = false;        // a guest's: packets came for it while it had no keys
   security::Traffic traffic;  // `from` is set if anything arrived, moved or not
 };
 

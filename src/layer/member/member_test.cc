@@ -342,6 +342,23 @@ TEST_F(MemberTest, AnAddressThatNobodyHasIsAnsweredAtOnce) {
   }
 }
 
+// The node's answer may lead nowhere: a guest of another node, whom nobody here can speak for. That ends the question.
+TEST(LookupTest, AnAnswerThatLeadsNowhereEndsTheQuestion) {
+  Star star(78, 1);
+  ASSERT_TRUE(star.attach());
+  const Joined elsewhere =
+      join(star.authority, membership::Role::kNode, "elsewhere", {100, 64, 0, 70});
+  inner::MemberAddresses dave;
+  dave.ipv4 = {100, 64, 0, 71};
+  const auto grant = star.authority.grant({9}, "dave", dave.ipv4, {elsewhere.name});
+  ASSERT_TRUE((*star.node)->learn_guest(0, grant, star.world.unix_seconds()));
+  auto& host = star.host(0);
+  EXPECT_EQ(host.application(build({}, host.in().addresses, dave)), DropReason::none);
+  EXPECT_TRUE(star.world.run_until([&] { return !host.replies.empty(); }, seconds(10)));
+  EXPECT_EQ(host.application(build({}, host.in().addresses, dave)),
+            DropReason::destination_unknown);
+}
+
 // Nobody has told them of each other: the node does.
 TEST(LookupTest, HostsFindEachOtherThroughTheirNode) {
   Star star(77, 3);

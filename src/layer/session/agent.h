@@ -139,6 +139,7 @@ class Agent {
   void ask_node(base::TimePoint now);
   void answer_lookup(const wire::ControlView& message, const wire::HeaderView& view);
   void take_answer(const wire::ControlView& message, base::TimePoint now, std::int64_t unix_nanos);
+  bool knows(const Sought& sought) const;
   void refuse_waiting(const std::vector<Lookups::Waiting>& waiting);
   base::DropReason outbound_fragments(const inner::IpPacket& ip, const wire::Name& local,
                                       base::TimePoint now, std::int64_t unix_nanos);

@@ -162,24 +162,26 @@ void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderVi
   } else if (!objects.certificate.empty()) {
     kind = wire::AnswerKind::member;
   }
-  send_control(
-      membership_.own().name, view.source(), wire::service::kMember, kDefaultTtl,
-      wire::emit_answer(message.info(), kind,
-                        kind == wire::AnswerKind::guest ? objects.grant : objects.certificate,
-                        objects.registration));
+  const base::Bytes told = wire::emit_answer(
+      message.info(), kind, kind == wire::AnswerKind::guest ? objects.grant : objects.certificate,
+      objects.registration);
+  if (!told.empty())
+    send_control(membership_.own().name, view.source(), wire::service::kMember, kDefaultTtl, told);
 }
 
 // What the node says is believed as far as it proves itself; that it knows nobody is believed as it is.
 void Agent::take_answer(const wire::ControlView& message, base::TimePoint now,
                         std::int64_t unix_nanos) {
+  const Sought* asked = lookups_.open(message.info());
+  if (asked == nullptr) return;
   const base::UnixSeconds today = unix_nanos / 1'000'000'000;
   base::Bytes first(message.answer_first().begin(), message.answer_first().end());
-  bool found = false;
   if (message.answer_kind() == wire::AnswerKind::member) {
-    found = membership_.learn(first, message.answer_second(), today).has_value();
+    (void)membership_.learn(first, message.answer_second(), today);
   } else if (message.answer_kind() == wire::AnswerKind::guest) {
-    found = membership_.learn_guest(std::move(first), today, *resolver_).has_value();
+    (void)membership_.learn_guest(std::move(first), today, *resolver_);
   }
+  const bool found = knows(*asked);
   auto waiting = lookups_.answered(message.info(), found, now);
   if (!waiting) return;
   if (!found) return refuse_waiting(*waiting);
@@ -191,6 +193,20 @@ void Agent::take_answer(const wire::ControlView& message, base::TimePoint now,
     if (inner::parse(packet, ip, inner::HeaderChecksum::kTrust) == DropReason::none)
       (void)outbound(packet, ip, each.offload, each.local, now, unix_nanos);
   }
+}
+
+// Somebody else, with whom a session can be opened: else the same question would follow its answer for ever.
+bool Agent::knows(const Sought& sought) const {
+  const membership::Member* member = nullptr;
+  if (const auto* name = std::get_if<wire::Name>(&sought)) {
+    member = membership_.find(*name);
+  } else if (const auto* address = std::get_if<membership::Ipv4>(&sought)) {
+    member = membership_.find_ipv4(*address);
+  } else {
+    member = membership_.find_label(std::get<std::string>(sought));
+  }
+  return member != nullptr && member->name != membership_.own().name &&
+         member->native_key != membership::Key{};
 }
 
 void Agent::refuse_waiting(const std::vector<Lookups::Waiting>& waiting) {

@@ -45,6 +45,12 @@ std::vector<Lookups::Question> Lookups::due(base::TimePoint now) {
   return out;
 }
 
+const Sought* Lookups::open(std::uint32_t id) const {
+  for (const auto& [sought, entry] : entries_)
+    if (entry.id == id && !entry.unknown) return &sought;
+  return nullptr;
+}
+
 std::optional<std::vector<Lookups::Waiting>> Lookups::answered(std::uint32_t id, bool found,
                                                                base::TimePoint now) {
   auto asked = std::find_if(entries_.begin(), entries_.end(), [&](const auto& each) {

@@ -45,7 +45,9 @@ class Lookups {
     Sought sought;
   };
   std::vector<Question> due(base::TimePoint now);
-  // The packets of a question that was answered; nothing if it was not asked, or by somebody else.
+  // What a question that is open asks for; null if it was not asked, or has been answered.
+  const Sought* open(std::uint32_t id) const;
+  // The packets of a question that was answered; nothing if it is not open.
   std::optional<std::vector<Waiting>> answered(std::uint32_t id, bool found, base::TimePoint now);
   // Packets of questions that nobody has answered.
   std::vector<Waiting> expired(base::TimePoint now);

@@ -36,10 +36,14 @@ TEST_F(LookupsTest, OneQuestionForAllPackets) {
   EXPECT_EQ(std::get<wire::Name>(questions[0].sought), name_of(9));
   EXPECT_TRUE(lookups.due(now).empty());
   EXPECT_FALSE(lookups.answered(questions[0].id + 1, true, now));
+  EXPECT_EQ(lookups.open(questions[0].id + 1), nullptr);
+  ASSERT_NE(lookups.open(questions[0].id), nullptr);
+  EXPECT_EQ(*lookups.open(questions[0].id), Sought(name_of(9)));
   const auto waiting = lookups.answered(questions[0].id, true, now);
   ASSERT_TRUE(waiting);
   EXPECT_EQ(waiting->size(), 2u);
   EXPECT_FALSE(lookups.answered(questions[0].id, true, now)) << "once";
+  EXPECT_EQ(lookups.open(questions[0].id), nullptr);
   EXPECT_EQ(lookups.next_timer(), base::kNever);
 }
 
