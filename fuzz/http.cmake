@@ -1,0 +1,5 @@
+if(TARGET entresol_http)
+  entresol_fuzzer(http_request SOURCE http_request_fuzz.cc DEPS entresol_http)
+  entresol_fuzzer(http_answer SOURCE http_answer_fuzz.cc DEPS entresol_http)
+  entresol_fuzzer(http_identity SOURCE http_identity_fuzz.cc DEPS entresol_http)
+endif()
