@@ -1,4 +1,5 @@
 // Configuration files: whatever a person or a broken disk has put there gives a value or one error with its place.
+// fuzzes: config/address.h
 // fuzzes: config/config.h
 // fuzzes: config/yaml.h
 #include "config/config.h"
@@ -6,6 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "config/address.h"
 #include "config/yaml.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -14,5 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!host && !host.error().message.starts_with("f.yaml")) std::abort();
   const auto node = entresol::config::parse_node(text, "f.yaml");
   if (!node && !node.error().message.starts_with("f.yaml")) std::abort();
+  const auto controller = entresol::config::parse_controller(text, "f.yaml");
+  if (!controller && !controller.error().message.starts_with("f.yaml")) std::abort();
+  // Each address has one text.
+  if (const auto address = entresol::config::parse_address(text)) {
+    const auto again = entresol::config::parse_address(to_text(*address));
+    if (!again || *again != *address) std::abort();
+  }
   return 0;
 }

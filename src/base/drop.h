@@ -30,6 +30,7 @@ namespace entresol::base {
   X(handshake_unexpected, "response or cookie that answers nothing")                           \
   X(handshake_suite, "peer offers another protocol, version or suite than configured")         \
   X(handshake_certificate, "certificate or key binding does not verify")                       \
+  X(name_revoked, "handshake or packet of a member that was revoked")                          \
   X(header_truncated, "packet ends inside its extension header")                               \
   X(header_version, "version is not ours")                                                     \
   X(header_length, "header or payload length disagrees with the packet")                       \

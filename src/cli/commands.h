@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/output.h"
@@ -34,7 +35,83 @@ int sign_grant(const Global& global, const SignOptions& options);
 
 // up.cc
 int run_role(const Global& global, const std::string& role, const std::string& file);
-int up(const Global& global, const std::string& file, const std::string& program);
+// An empty `file` is the one in the default directory, which says the role too.
+int up(const Global& global, const std::string& role, const std::string& file,
+       const std::string& program);
+
+// init.cc
+struct InitOptions {
+  std::string label;
+  std::string directory;  // empty: the default
+  std::string listen = ":4851";
+  std::vector<std::string> advertise;  // empty: this machine's address
+  std::string domain;                  // empty: LABEL.internal
+  std::string ipv4_pool = "100.64.0.0/10";
+  std::string certificate_lifetime = "24h";
+  bool up = false;
+  std::string program;  // this binary
+};
+int init(const Global& global, const InitOptions& options);
+
+// join_command.cc
+struct JoinOptions {
+  std::string token_file;  // empty: standard input
+  std::string label;
+  std::string directory;  // empty: the default
+  std::vector<std::string> endpoints;
+  std::string tun = "ent0";
+  std::string listen = ":4850";
+  bool stay_down = false;
+  std::string program;  // this binary
+};
+int join(const Global& global, const JoinOptions& options);
+// Whether a word of the command line is a join token, which has no place there.
+bool is_token(std::string_view word);
+
+// tokens.cc; `admin` is the admin file here and below, empty: the default one
+struct TokenOptions {
+  std::string role = "host";
+  std::vector<std::string> tags;
+  std::string label;
+  std::string lifetime = "24h";
+};
+int create_token(const Global& global, const std::string& admin, const TokenOptions& options);
+int list_tokens(const Global& global, const std::string& admin);
+int revoke_token(const Global& global, const std::string& admin, const std::string& id);
+
+// members.cc; `role` is host or node
+int list_members(const Global& global, const std::string& admin, const std::string& role);
+int show_member(const Global& global, const std::string& admin, const std::string& role,
+                const std::string& who);
+int revoke_member(const Global& global, const std::string& admin, const std::string& role,
+                  const std::string& who);
+
+// guests.cc
+struct GuestOptions {
+  std::string label;
+  std::string wireguard_key;  // empty: a pair is made here
+  std::vector<std::string> tags;
+  std::vector<std::string> nodes;
+  std::string lifetime = "365d";
+  std::string out;  // file for the WireGuard configuration; empty: standard output
+};
+int add_guest(const Global& global, const std::string& admin, const GuestOptions& options);
+int list_guests(const Global& global, const std::string& admin);
+int show_guest(const Global& global, const std::string& admin, const std::string& who);
+int revoke_guest(const Global& global, const std::string& admin, const std::string& who);
+
+// policy.cc
+int show_policy(const Global& global, const std::string& admin);
+int set_policy(const Global& global, const std::string& admin, const std::string& file);
+int check_policy(const Global& global, const std::string& file);
+struct PolicyTest {
+  std::string from, to;  // labels or names
+  std::string what = "icmp";
+  std::string file;  // empty: the policy that holds
+};
+int test_policy(const Global& global, const std::string& admin, const PolicyTest& test);
+int controller_status(const Global& global, const std::string& admin);
+void print_controller(const Json& status);
 
 // client.cc
 int down(const Global& global, const std::string& control);

@@ -27,7 +27,9 @@ constexpr Explanation kExplanations[] = {
      "ADDRESS/LENGTH with no bits set behind the length."},
     {code::kConfigMissingKey, "A required key is missing",
      "A layer needs root, identity and certificate; a host's layer also at least one entry under "
-     "nodes."},
+     "nodes, or a\n"
+     "controller, which knows them. `entresol join` and `entresol init` write files that are "
+     "whole."},
     {code::kFileUnreadable, "A file cannot be read",
      "Files that a configuration names are looked for beside the configuration file, unless their "
      "path is absolute."},
@@ -60,7 +62,10 @@ constexpr Explanation kExplanations[] = {
     {code::kKeyExists, "The key file exists already",
      "Keys are never overwritten: whoever relied on the old one would be locked out. Choose "
      "another name, or move the\n"
-     "old file away."},
+     "old file away. `entresol init` and `entresol join` want a directory without a layer or "
+     "member "
+     "of that kind in it:\n"
+     "--dir names another one."},
     {code::kNoTun, "There is no TUN device",
      "/dev/net/tun is missing. Load the module (`modprobe tun`); in a container, pass the device "
      "in."},
@@ -91,8 +96,7 @@ constexpr Explanation kExplanations[] = {
     {code::kDenied, "The far end, or a node on the way, refused",
      "The answer names the rule or the service that refused."},
     {code::kNotRunning, "Nothing runs at this control socket",
-     "Start it with `entresol up -c FILE` or `entresol run`, or name the right configuration with "
-     "-c."},
+     "Start it with `entresol up` or `entresol run`, or name the right configuration with -c."},
     {code::kUsage, "The command was not understood",
      "`entresol --help` and `entresol COMMAND --help` show how it goes."},
     {code::kDemoExists, "A demo is on this machine already",
@@ -101,7 +105,8 @@ constexpr Explanation kExplanations[] = {
      "kept by --keep, and removes what it has made."},
     {code::kTokenMalformed, "This is not a join token",
      "A token is one line that begins with 'ent1.'; copy all of it. `entresol token create` prints "
-     "a new one."},
+     "a new one. It is\n"
+     "given on standard input or with --token-file, not on the command line."},
     {code::kTokenUnknown, "The controller does not know the token",
      "It was revoked, it ended more than a day ago, or another controller made it. `entresol token "
      "list` shows those that\n"
@@ -112,9 +117,10 @@ constexpr Explanation kExplanations[] = {
      "list` says who, and `host\n"
      "revoke` or `node revoke` puts that member out."},
     {code::kTokenRefused, "The token admits something else",
-     "It is for the other role (host or node), or for another label than was asked for. `entresol "
-     "token list` shows what it\n"
-     "is for."},
+     "It is for the other role (a node joins with --endpoint, a host without), or for another "
+     "label "
+     "than was asked for.\n"
+     "`entresol token list` shows what it is for."},
     {code::kLabelMalformed, "A label or tag has the wrong form",
      "Labels become DNS names: 1 to 63 of a-z, 0-9 and '-', with no '-' at either end. A tag has "
      "the same form and at most\n"
@@ -153,7 +159,8 @@ constexpr Explanation kExplanations[] = {
      "then sign a new one with the\n"
      "root's key (`entresol sign delegation`). Members go on until their certificates end."},
     {code::kApiTokenUnknown, "The API token is not known",
-     "It was revoked, has expired, or belongs to another controller."},
+     "It was revoked, has expired, or belongs to another controller. It stands in the admin file "
+     "(--admin)."},
     {code::kScopeMissing, "The API token lacks the scope",
      "read lists, admit makes tokens and guests and revokes members, policy sets the policy, admin "
      "does all of it. The\n"
@@ -193,7 +200,8 @@ constexpr Explanation kExplanations[] = {
      "It is not HTTP/1.1, or its target or body has the wrong form. docs/api.md describes the "
      "API."},
     {code::kHttpTooLarge, "The request is too large",
-     "A request's header has at most 16 KiB, its body 256 KiB."},
+     "A request's header has at most 8 KiB, its body 2 MiB, and 16 KiB where the request does not "
+     "say who asks."},
     {code::kHttpInternal, "The server failed at this request",
      "Its log says why. Other requests are not touched by it."},
     {code::kHttpBusy, "The server has no room at the moment, or is stopping",

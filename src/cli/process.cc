@@ -127,12 +127,4 @@ void Background::end() {
   pid_ = -1;
 }
 
-void Background::kill_now() {
-  if (pid_ <= 0) return;
-  int state = 0;
-  signal(SIGKILL);
-  waitpid(pid_, &state, 0);
-  pid_ = -1;
-}
-
 }  // namespace entresol::cli

@@ -32,8 +32,7 @@ class Background {
   pid_t pid() const { return pid_; }
   bool alive();
   void signal(int number) const;
-  void end();  // SIGTERM, and after two seconds SIGKILL
-  void kill_now();
+  void end();                    // SIGTERM, and after two seconds SIGKILL
   void release() { pid_ = -1; }  // goes on by itself
 
  private:

@@ -103,7 +103,7 @@ base::Result<std::string> armored(const Issuing& issuing, std::string_view title
   const base::Bytes octets = object->octets();
   chain.insert(chain.end(), octets.begin(), octets.end());
   const membership::Trust trust(issuing.root);
-  if (auto believed = (trust.*believe)(chain, io::unix_now()); !believed) {
+  if (auto believed = (trust.*believe)(chain, io::unix_now(), nullptr); !believed) {
     believed.error().message =
         "nothing is written, for nobody would believe it: " + believed.error().message;
     return tl::unexpected(believed.error());

@@ -1,24 +1,16 @@
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
-#include <thread>
 
 #include "base/error_codes.h"
 #include "cli/commands.h"
+#include "cli/place.h"
+#include "cli/running.h"
 #include "config/config.h"
+#include "controller/controller.h"
 #include "host/host.h"
-#include "io/clock.h"
-#include "io/files.h"
-#include "io/unix_socket.h"
 #include "node/node.h"
 
 namespace entresol::cli {
 namespace {
-
-constexpr auto kAttachTime = std::chrono::seconds(15);
-constexpr auto kPollInterval = std::chrono::milliseconds(50);
 
 int run_host(const Global& global, const std::string& file) {
   auto config = config::load_host(file);
@@ -38,74 +30,75 @@ int run_node(const Global& global, const std::string& file) {
   return runtime::kExitOk;
 }
 
-// Starts `entresol run host` in a session of its own, its log beside the control socket. Its pid, or -1.
-pid_t start_detached(const std::string& program, const std::string& file, const std::string& log) {
-  const pid_t child = fork();
-  if (child != 0) return child;
-  setsid();
-  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  dup2(null, STDIN_FILENO);
-  dup2(out < 0 ? null : out, STDOUT_FILENO);
-  dup2(out < 0 ? null : out, STDERR_FILENO);
-  execl(program.c_str(), program.c_str(), "run", "host", "-c", file.c_str(), nullptr);
-  _exit(127);
+int run_controller(const Global& global, const std::string& file) {
+  auto config = config::load_controller(file);
+  if (!config) return report(global, config.error());
+  auto controller = controller::start(*config);
+  if (!controller) return report(global, controller.error());
+  (*controller)->run();
+  return runtime::kExitOk;
 }
 
-bool all_attached(const Json& status) {
-  if (!status.contains("layers")) return false;
-  for (const auto& layer : status["layers"])
-    if (!layer.value("attached", false)) return false;
-  return true;
+// The configuration is read here too, so that a mistake in it is told at once.
+base::Result<Service> service_of(const std::string& role, const std::string& file) {
+  if (role == "node") {
+    auto config = config::load_node(file);
+    if (!config) return tl::unexpected(config.error());
+    return Service{role, file, config->control};
+  }
+  if (role == "controller") {
+    auto config = config::load_controller(file);
+    if (!config) return tl::unexpected(config.error());
+    return Service{role, file, config->control};
+  }
+  auto config = config::load_host(file);
+  if (!config) return tl::unexpected(config.error());
+  return Service{role, file, config->control};
+}
+
+void print_started(const Service& service, const Started& started) {
+  for (const Json& layer : part_of(started.status, "layers"))
+    std::printf("%s is in layer %s as %s %s\n", bold(text_of(layer, "name")).c_str(),
+                text_of(layer, "label").c_str(), text_of(layer, "address").c_str(),
+                text_of(layer, "ipv4").c_str());
+  if (service.role == "controller")
+    std::printf("the controller of layer %s listens at %s\n",
+                bold(text_of(part_of(started.status, "layer"), "label")).c_str(),
+                text_of(started.status, "listen").c_str());
 }
 
 }  // namespace
 
 int run_role(const Global& global, const std::string& role, const std::string& file) {
+  if (role == "controller") return run_controller(global, file);
   return role == "host" ? run_host(global, file) : run_node(global, file);
 }
 
-int up(const Global& global, const std::string& file, const std::string& program) {
-  auto config = config::load_host(file);
-  if (!config) return report(global, config.error());
-  if (io::control_call(config->control, R"({"command":"status"})"))
-    return report(global, {std::string(base::code::kAlreadyRunning),
-                           config->control + ": a host runs there already"});
-  const std::string log = config->control + ".log";
-  const pid_t child = start_detached(program, file, log);
-  if (child < 0)
-    return report(global, {std::string(base::code::kSystemCall), "cannot start a process"});
-  const base::TimePoint until = io::now() + kAttachTime;
-  while (io::now() < until) {
-    int state = 0;
-    if (waitpid(child, &state, WNOHANG) == child) {
-      std::fprintf(stderr, "entresol: the host ended while starting; its log is %s:\n",
-                   log.c_str());
-      if (auto text = io::read_text_file(log, 1 << 16)) std::fprintf(stderr, "%s", text->c_str());
-      return WIFEXITED(state) ? WEXITSTATUS(state) : runtime::kExitError;
-    }
-    if (auto answer = io::control_call(config->control, R"({"command":"status"})")) {
-      const Json status = Json::parse(*answer, nullptr, false);
-      if (all_attached(status)) {
-        if (global.json) {
-          print(Json{{"up", true}, {"pid", child}, {"control", config->control}});
-        } else {
-          for (const auto& layer : status["layers"])
-            std::printf("%s is in layer %s as %s %s\n",
-                        bold(layer["name"].get<std::string>()).c_str(),
-                        layer["label"].get<std::string>().c_str(),
-                        layer["address"].get<std::string>().c_str(),
-                        layer["ipv4"].get<std::string>().c_str());
-          next(global, "entresol status -c " + file, "links, sessions, drops");
-        }
-        return runtime::kExitOk;
-      }
-    }
-    std::this_thread::sleep_for(kPollInterval);
+int up(const Global& global, const std::string& role, const std::string& file,
+       const std::string& program) {
+  Found found{role, file};
+  if (file.empty()) {
+    auto looked = find_config();
+    if (!looked) return report(global, looked.error());
+    found = *looked;
   }
-  report(global, {std::string(base::code::kUnreachable),
-                  "up, but its node does not answer yet; it goes on trying. Log: " + log});
-  return runtime::kExitDegraded;
+  auto service = service_of(found.role, found.file);
+  if (!service) return report(global, service.error());
+  auto started = start_service(program, *service, service->role == "host" ? attached : answers);
+  if (!started) return report(global, started.error());
+  if (!started->ready) {
+    report(global,
+           {std::string(base::code::kUnreachable),
+            "up, but its node does not answer yet; it goes on trying. Log: " + service->log()});
+    return runtime::kExitDegraded;
+  }
+  if (global.json) {
+    print(Json{{"up", true}, {"pid", started->pid}, {"control", service->control}});
+  } else {
+    print_started(*service, *started);
+    next(global, "entresol status" + (file.empty() ? "" : " -c " + file), "links, sessions, drops");
+  }
+  return runtime::kExitOk;
 }
 
 }  // namespace entresol::cli

@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error_codes.h"
@@ -20,14 +21,18 @@ base::Endpoint endpoint(YamlMap& map, std::string_view key, const std::string& t
   return {};
 }
 
-void read_common(YamlMap& map, Common& out, const std::string& file) {
+void read_process(YamlMap& map, Process& out, const std::string& file) {
   out.control = beside(file, map.text("control", "entresol.sock"));
-  if (map.has("metrics")) out.metrics = endpoint(map, "metrics", map.text("metrics", ""));
   map.map("log", [&](YamlMap& log) {
     out.log_level =
         static_cast<LogLevel>(log.choice("level", {"error", "warning", "info", "debug"}, 2));
     out.log_json = log.choice("format", {"text", "json"}, 0) == 1;
   });
+}
+
+void read_common(YamlMap& map, Common& out, const std::string& file) {
+  read_process(map, out, file);
+  if (map.has("metrics")) out.metrics = endpoint(map, "metrics", map.text("metrics", ""));
   const std::string key_log = map.text("key_log", "");
   if (!key_log.empty()) out.key_log = beside(file, key_log);
   out.underlay_mtu = static_cast<std::uint16_t>(map.number("underlay_mtu", 1500, 576, 65535));
@@ -35,6 +40,55 @@ void read_common(YamlMap& map, Common& out, const std::string& file) {
     out.gro = udp.boolean("gro", true);
     out.gso = udp.boolean("gso", true);
   });
+}
+
+std::vector<Address> addresses(YamlMap& map, std::string_view key) {
+  std::vector<Address> out;
+  if (!map.has(key)) {
+    map.fail(code::kConfigMissingKey, key, "this key is required");
+    return out;
+  }
+  const auto texts = map.texts(key);
+  if (texts.empty() || texts.size() > kMaxAddresses)
+    map.fail(code::kConfigBadValue, key,
+             "expected a list of 1 to " + std::to_string(kMaxAddresses) + " addresses");
+  for (const std::string& text : texts) {
+    auto address = parse_address(text);
+    if (!address) {
+      map.fail(code::kConfigBadValue, key, address.error().message);
+      return out;
+    }
+    out.push_back(std::move(*address));
+  }
+  return out;
+}
+
+crypto::Hash256 pin(YamlMap& map, std::string_view key) {
+  constexpr std::string_view kPrefix = "sha256:";
+  const std::string text = map.required_text(key);
+  crypto::Hash256 out{};
+  base::Bytes octets;
+  if (text.starts_with(kPrefix) && base::from_hex(text.substr(kPrefix.size()), octets) &&
+      octets.size() == out.size()) {
+    std::copy(octets.begin(), octets.end(), out.begin());
+  } else {
+    map.fail(code::kConfigBadValue, key, "expected sha256: and 64 hexadecimal digits");
+  }
+  return out;
+}
+
+void read_controller_of(YamlMap& map, LayerIdentity& out, const std::string& file) {
+  map.map("controller", [&](YamlMap& controller) {
+    out.controller.emplace();
+    out.controller->addresses = addresses(controller, "addresses");
+    out.controller->pin = pin(controller, "key");
+  });
+  const std::string state = map.text("state", "");
+  if (out.controller) {
+    out.state = beside(file, state.empty() ? out.label + ".state" : state);
+  } else if (!state.empty()) {
+    map.fail(code::kConfigBadValue, "state", "only a layer with a controller has one");
+  }
 }
 
 void read_identity(YamlMap& map, LayerIdentity& out, const std::string& file) {
@@ -47,6 +101,7 @@ void read_identity(YamlMap& map, LayerIdentity& out, const std::string& file) {
                   : crypto::AeadSuite::kChaCha20Poly1305;
   for (const std::string& path : map.texts("directory"))
     out.directory.push_back(beside(file, path));
+  read_controller_of(map, out, file);
 }
 
 void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
@@ -78,7 +133,7 @@ void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
         entry.member = beside(file, node.required_text("member"));
         out.nodes.push_back(std::move(entry));
       },
-      true);
+      !out.controller);
 }
 
 void read_node_layer(YamlMap& map, NodeLayer& out, const std::string& file) {
@@ -91,6 +146,16 @@ void read_node_layer(YamlMap& map, NodeLayer& out, const std::string& file) {
     entry.mtu = static_cast<std::uint16_t>(guest.number("mtu", 1420, 1280, 65535));
     out.guests.push_back(std::move(entry));
   });
+  const auto endpoints = map.texts("endpoints");
+  if (endpoints.size() > kMaxEndpoints)
+    map.fail(code::kConfigBadValue, "endpoints",
+             "a registration has at most " + std::to_string(kMaxEndpoints));
+  for (const std::string& text : endpoints) {
+    out.endpoints.push_back(endpoint(map, "endpoints", text));
+    if (out.endpoints.back().port == 0 || io::is_unspecified(out.endpoints.back().address))
+      map.fail(code::kConfigBadValue, "endpoints",
+               "'" + text + "' is nowhere that a host could dial: give address and port");
+  }
 }
 
 template <typename Value, typename Parse>
@@ -141,6 +206,26 @@ base::Result<Node> parse_node(std::string_view yaml, const std::string& file) {
   return out;
 }
 
+base::Result<Controller> parse_controller(std::string_view yaml, const std::string& file) {
+  auto root = parse_yaml(yaml, file);
+  if (!root) return tl::unexpected(root.error());
+  YamlContext context{file, std::nullopt};
+  YamlMap map(context, *root, "");
+  Controller out;
+  read_process(map, out, file);
+  out.listen =
+      endpoint(map, "listen", map.text("listen", ":" + std::to_string(kDefaultControllerPort)));
+  out.advertise = addresses(map, "advertise");
+  out.store = beside(file, map.required_text("store"));
+  out.tls = beside(file, map.required_text("tls"));
+  out.root = beside(file, map.required_text("root"));
+  out.operator_key = beside(file, map.required_text("operator"));
+  out.delegation = beside(file, map.required_text("delegation"));
+  map.finish();
+  if (context.error) return tl::unexpected(*context.error);
+  return out;
+}
+
 base::Result<Host> load_host(const std::string& file) {
   return load<Host>(file, [](const std::string& text, const std::string& name) {
     return parse_host(text, name);
@@ -150,6 +235,12 @@ base::Result<Host> load_host(const std::string& file) {
 base::Result<Node> load_node(const std::string& file) {
   return load<Node>(file, [](const std::string& text, const std::string& name) {
     return parse_node(text, name);
+  });
+}
+
+base::Result<Controller> load_controller(const std::string& file) {
+  return load<Controller>(file, [](const std::string& text, const std::string& name) {
+    return parse_controller(text, name);
   });
 }
 

@@ -1,5 +1,5 @@
-// The configuration files of hosts and nodes, as values. docs/operations.md lists every key. Files that a key names are
-// looked for beside the configuration file; they are read by the roles.
+// The configuration files of hosts, nodes and controllers, as values. docs/operations.md lists every key. Files that a
+// key names are looked for beside the configuration file; they are read by the roles.
 //
 // Errors carry file, line and column: kConfigSyntax, kConfigUnknownKey, kConfigBadValue, kConfigMissingKey.
 #pragma once
@@ -12,22 +12,35 @@
 
 #include "base/endpoint.h"
 #include "base/result.h"
+#include "config/address.h"
 #include "crypto/aead_suite.h"
+#include "crypto/hash.h"
 #include "io/endpoint_text.h"
 
 namespace entresol::config {
 
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
 
-struct Common {
-  std::string control;                    // path of the control socket
-  std::optional<base::Endpoint> metrics;  // address of the Prometheus endpoint
+// What every process has.
+struct Process {
+  std::string control;  // path of the control socket
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
-  std::string key_log;  // file; empty: none
+};
+
+// What hosts and nodes have in common.
+struct Common : Process {
+  std::optional<base::Endpoint> metrics;  // address of the Prometheus endpoint
+  std::string key_log;                    // file; empty: none
   std::uint16_t underlay_mtu = 1500;
   bool gro = true;
   bool gso = true;
+};
+
+// Who renews a member's certificate and knows the layer's members.
+struct LayerController {
+  std::vector<Address> addresses;  // 1 to 4, tried in turn
+  crypto::Hash256 pin{};           // SHA-256 of its key's SubjectPublicKeyInfo
 };
 
 struct LayerIdentity {
@@ -39,6 +52,10 @@ struct LayerIdentity {
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
   std::vector<std::string>
       directory;  // files of other members: certificate and registration, or a guest's grant
+  std::optional<LayerController> controller;  // none: files alone
+  // With a controller: the directory where the member keeps what it has learnt. `entresol join` begins it with
+  // nodes/LABEL.member, the member files of the nodes that there were.
+  std::string state;
 };
 
 struct HostLayer : LayerIdentity {
@@ -49,7 +66,7 @@ struct HostLayer : LayerIdentity {
     base::Endpoint endpoint;
     std::string member;  // file
   };
-  std::vector<Node> nodes;
+  std::vector<Node> nodes;  // may be empty if there is a controller
 };
 
 struct Host : Common {
@@ -64,6 +81,7 @@ struct NodeLayer : LayerIdentity {
     std::uint16_t mtu = 1420;
   };
   std::vector<Guest> guests;
+  std::vector<base::Endpoint> endpoints;  // where its registration says that hosts can dial it
 };
 
 struct Node : Common {
@@ -71,12 +89,27 @@ struct Node : Common {
   std::vector<NodeLayer> layers;
 };
 
+struct Controller : Process {
+  base::Endpoint listen;
+  std::vector<Address> advertise;  // 1 to 4: what tokens carry
+  std::string store;               // SQLite file
+  std::string tls;                 // file with the TLS key and its certificate, PEM
+  std::string root;                // file with the root's public key
+  std::string operator_key;        // file with the operator's secret key
+  std::string delegation;          // file with the root's delegation to the operator
+};
+
 inline constexpr std::uint16_t kDefaultPort = 4850;
+inline constexpr std::uint16_t kDefaultControllerPort = 4851;
+inline constexpr std::size_t kMaxAddresses = 4;  // of a controller: a token carries no more
+inline constexpr std::size_t kMaxEndpoints = 8;  // of a node
 
 base::Result<Host> parse_host(std::string_view yaml, const std::string& file);
 base::Result<Node> parse_node(std::string_view yaml, const std::string& file);
+base::Result<Controller> parse_controller(std::string_view yaml, const std::string& file);
 base::Result<Host> load_host(const std::string& file);
 base::Result<Node> load_node(const std::string& file);
+base::Result<Controller> load_controller(const std::string& file);
 
 // `path` as seen from the folder of `file`.
 std::string beside(const std::string& file, const std::string& path);

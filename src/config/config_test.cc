@@ -111,6 +111,142 @@ TEST(NodeConfig, HasDefaultsForAllButTheLayersFiles) {
   EXPECT_TRUE(node->layers[0].guests.empty());
 }
 
+const std::string kPin = "sha256:" + std::string(64, 'a');
+
+TEST(HostConfig, WithAControllerNeedsNoNodes) {
+  const std::string text =
+      "layers:\n  - root: r\n    identity: i\n    certificate: c\n    label: edge\n"
+      "    controller:\n      addresses: [\"192.0.2.1:4851\", C.example:1]\n      key: " +
+      kPin + "\n    nodes: []\n";
+  auto host = parse_host(text, "/etc/entresol/host.yaml");
+  ASSERT_TRUE(host.has_value()) << host.error().message;
+  const HostLayer& layer = host->layers[0];
+  ASSERT_TRUE(layer.controller.has_value());
+  EXPECT_EQ(layer.controller->addresses,
+            (std::vector<Address>{{"192.0.2.1", 4851}, {"c.example", 1}}));
+  EXPECT_EQ(layer.controller->pin[31], 0xaa);
+  EXPECT_EQ(layer.state, "/etc/entresol/edge.state");
+  EXPECT_TRUE(layer.nodes.empty());
+  EXPECT_TRUE(parse_host(replaced(text, "    nodes: []\n", ""), "h.yaml"));
+  auto elsewhere = parse_host(replaced(text, "nodes: []", "state: s"), "/etc/entresol/host.yaml");
+  ASSERT_TRUE(elsewhere.has_value()) << elsewhere.error().message;
+  EXPECT_EQ(elsewhere->layers[0].state, "/etc/entresol/s");
+}
+
+TEST(HostConfig, AControllerThatCannotBeAskedIsRefused) {
+  const std::string text =
+      "layers:\n  - root: r\n    identity: i\n    certificate: c\n    controller:\n"
+      "      addresses: [\"192.0.2.1:4851\"]\n      key: " +
+      kPin + "\n";
+  const struct {
+    std::string before, after;
+    std::string_view code;
+    std::string begins;
+  } cases[] = {
+      {"sha256:", "sha512:", base::code::kConfigBadValue, "h.yaml:7:12:"},
+      {"sha256:a", "sha256:", base::code::kConfigBadValue, "h.yaml:7:12:"},
+      {"sha256:a", "sha256:g", base::code::kConfigBadValue, "h.yaml:7:12:"},
+      {"sha256:a", "sha256:aaa", base::code::kConfigBadValue, "h.yaml:7:12:"},
+      {"192.0.2.1:4851", "192.0.2.1", base::code::kConfigBadValue, "h.yaml:6:18:"},
+      {"[\"192.0.2.1:4851\"]", "[]", base::code::kConfigBadValue, "h.yaml:6:18:"},
+      {"[\"192.0.2.1:4851\"]", "[a:1, b:1, c:1, d:1, e:1]", base::code::kConfigBadValue,
+       "h.yaml:6:18:"},
+      {"      addresses: [\"192.0.2.1:4851\"]\n", "", base::code::kConfigMissingKey, "h.yaml:6:7:"},
+      {"addresses", "adresses", base::code::kConfigUnknownKey, "h.yaml:6:7:"},
+  };
+  ASSERT_TRUE(parse_host(text, "h.yaml"));
+  for (const auto& c : cases) {
+    auto host = parse_host(replaced(text, c.before, c.after), "h.yaml");
+    ASSERT_FALSE(host.has_value()) << c.after;
+    EXPECT_EQ(host.error().code, c.code) << c.after << ": " << host.error().message;
+    EXPECT_TRUE(host.error().message.starts_with(c.begins)) << host.error().message;
+  }
+}
+
+TEST(HostConfig, StateIsForLayersWithAController) {
+  auto host = parse_host(replaced(std::string(kHost), "label: edge", "state: s"), "a.yaml");
+  ASSERT_FALSE(host.has_value());
+  EXPECT_EQ(host.error().code, base::code::kConfigBadValue);
+  EXPECT_TRUE(host.error().message.starts_with("a.yaml:4:12: layers[0].state"))
+      << host.error().message;
+}
+
+TEST(NodeConfig, EndpointsAreWhereHostsCanDial) {
+  const auto with = [](const std::string& endpoints) {
+    return parse_node(
+        "layers:\n  - {root: r, identity: i, certificate: c, endpoints: [" + endpoints + "]}\n",
+        "n.yaml");
+  };
+  auto node = with("\"192.0.2.1:4850\", \"[2001:db8::1]:1\"");
+  ASSERT_TRUE(node.has_value()) << node.error().message;
+  ASSERT_EQ(node->layers[0].endpoints.size(), 2u);
+  EXPECT_EQ(node->layers[0].endpoints[1].port, 1);
+  EXPECT_FALSE(node->layers[0].controller.has_value());
+  for (const std::string bad : {"\":4850\"", "\"192.0.2.1:0\"", "node.example:4850"}) {
+    ASSERT_FALSE(with(bad).has_value()) << bad;
+    EXPECT_EQ(with(bad).error().code, base::code::kConfigBadValue);
+  }
+  std::string many;
+  for (int i = 1; i <= 9; ++i) many += "\"192.0.2.1:" + std::to_string(i) + "\",";
+  EXPECT_FALSE(with(many).has_value());
+}
+
+constexpr std::string_view kController = R"(listen: "192.0.2.1:4851"
+advertise: ["192.0.2.1:4851", "controller.example:4851"]
+control: /run/entresol/controller.sock
+store: store.sqlite
+tls: tls.pem
+root: ../root.pub
+operator: operator.key
+delegation: operator.delegation
+log: {level: debug, format: json}
+)";
+
+TEST(ControllerConfig, ReadsEveryKeyAndResolvesFilesBesideIt) {
+  auto controller = parse_controller(kController, "/etc/entresol/controller/controller.yaml");
+  ASSERT_TRUE(controller.has_value()) << controller.error().message;
+  EXPECT_EQ(controller->listen.port, 4851);
+  EXPECT_EQ(controller->advertise.at(1), (Address{"controller.example", 4851}));
+  EXPECT_EQ(controller->control, "/run/entresol/controller.sock");
+  EXPECT_EQ(controller->store, "/etc/entresol/controller/store.sqlite");
+  EXPECT_EQ(controller->tls, "/etc/entresol/controller/tls.pem");
+  EXPECT_EQ(controller->root, "/etc/entresol/root.pub");
+  EXPECT_EQ(controller->operator_key, "/etc/entresol/controller/operator.key");
+  EXPECT_EQ(controller->delegation, "/etc/entresol/controller/operator.delegation");
+  EXPECT_EQ(controller->log_level, LogLevel::kDebug);
+  EXPECT_TRUE(controller->log_json);
+}
+
+TEST(ControllerConfig, WithoutListenItIsEveryAddressOfItsPort) {
+  auto controller = parse_controller(
+      replaced(std::string(kController), "listen: \"192.0.2.1:4851\"\n", ""), "c.yaml");
+  ASSERT_TRUE(controller.has_value()) << controller.error().message;
+  EXPECT_EQ(controller->listen.port, kDefaultControllerPort);
+  EXPECT_TRUE(io::is_unspecified(controller->listen.address));
+}
+
+TEST(ControllerConfig, EachWrongOrMissingValueIsNamedWithItsPlace) {
+  const struct {
+    std::string before, after;
+    std::string_view code;
+    std::string begins;
+  } cases[] = {
+      {"store: store.sqlite\n", "", base::code::kConfigMissingKey, "c.yaml:1:1: store"},
+      {"tls:", "tsl:", base::code::kConfigUnknownKey, "c.yaml:5:1:"},
+      {"[\"192.0.2.1:4851\", \"controller.example:4851\"]", "controller.example:4851",
+       base::code::kConfigBadValue, "c.yaml:2:12:"},
+      {"control: /run", "underlay_mtu: 1500\ncontrol: /run", base::code::kConfigUnknownKey,
+       "c.yaml:3:1:"},
+  };
+  for (const auto& c : cases) {
+    auto controller =
+        parse_controller(replaced(std::string(kController), c.before, c.after), "c.yaml");
+    ASSERT_FALSE(controller.has_value()) << c.after;
+    EXPECT_EQ(controller.error().code, c.code) << c.after << ": " << controller.error().message;
+    EXPECT_TRUE(controller.error().message.starts_with(c.begins)) << controller.error().message;
+  }
+}
+
 TEST(EditDistance, CountsSwapsOfNeighboursOnce) {
   EXPECT_EQ(edit_distance("lables", "labels"), 1u);
   EXPECT_EQ(edit_distance("", "abc"), 3u);

@@ -4,6 +4,7 @@
 
 #include "base/error_codes.h"
 #include "io/netlink.h"
+#include "runtime/enrolment.h"
 #include "runtime/files.h"
 #include "runtime/link_size.h"
 
@@ -79,18 +80,27 @@ base::Result<void> add_layer(Host& host, const config::HostLayer& layer,
   auto index = member.add_layer(std::move(*setup), now);
   if (!index) return tl::unexpected(index.error());
 
-  const config::HostLayer::Node& node = layer.nodes.front();
-  auto file = runtime::read_member(node.member);
-  if (!file) return tl::unexpected(file.error());
-  auto name = member.learn(*index, file->certificate, file->registration, now);
-  if (!name) {
-    name.error().message = node.member + ": " + name.error().message;
-    return tl::unexpected(name.error());
+  auto way_in = std::make_unique<WayIn>(*host.runtime, *index, underlay_mtu);
+  for (const config::HostLayer::Node& node : layer.nodes) {
+    auto file = runtime::read_member(node.member);
+    if (!file) return tl::unexpected(file.error());
+    auto name = member.learn(*index, file->certificate, file->registration, now);
+    if (!name) {
+      name.error().message = node.member + ": " + name.error().message;
+      return tl::unexpected(name.error());
+    }
+    way_in->add(*name, node.endpoint);
   }
-  auto max_packet = runtime::link_max_packet(underlay_mtu, !io::is_v4(node.endpoint.address));
+  if (layer.controller) {
+    runtime::Enrolment& enrolment = host.runtime->enrol(*index, layer);
+    way_in->follow_directory([&enrolment] { enrolment.nodes_wanted(); });
+    enrolment.set_nodes_changed([raw = way_in.get()] { raw->nodes_changed(); });
+    enrolment.start();
+  }
+  if (auto started = way_in->start(); !started) return started;
+  auto max_packet = way_in->max_packet();
   if (!max_packet) return tl::unexpected(max_packet.error());
-  if (auto link = member.dial(*index, *name, node.endpoint, *max_packet); !link)
-    return tl::unexpected(link.error());
+  host.ways_in.push_back(std::move(way_in));
   if (auto learned = runtime::learn_directory(member, *index, layer.directory, now); !learned)
     return learned;
 
@@ -100,13 +110,15 @@ base::Result<void> add_layer(Host& host, const config::HostLayer& layer,
   return host.applications->add(std::move(*tun));
 }
 
-void extend_status(runtime::Json& status, const TunApplications& applications) {
+void extend_status(runtime::Json& status, const TunApplications& applications,
+                   const std::vector<const WayIn*>& ways_in) {
   for (std::size_t i = 0; i < status["layers"].size(); ++i) {
     const io::Tun& tun = applications.tun(static_cast<layer::member::LayerIndex>(i));
     status["layers"][i]["tun"] = {{"name", tun.name()},
                                   {"checksum", tun.offloads().checksum},
                                   {"tso", tun.offloads().tso},
                                   {"uso", tun.offloads().uso}};
+    status["layers"][i]["nodes"] = ways_in[i]->status();
   }
 }
 
@@ -129,9 +141,12 @@ base::Result<Host> start(const config::Host& config) {
   if (config.metrics)
     if (auto metrics = host.runtime->open_metrics(*config.metrics); !metrics)
       return tl::unexpected(metrics.error());
-  const TunApplications* applications = host.applications.get();
-  host.runtime->set_status(
-      [applications](runtime::Json& status) { extend_status(status, *applications); });
+  std::vector<const WayIn*> ways_in;
+  for (const auto& way_in : host.ways_in) ways_in.push_back(way_in.get());
+  host.runtime->set_status([applications = host.applications.get(),
+                            ways_in = std::move(ways_in)](runtime::Json& status) {
+    extend_status(status, *applications, ways_in);
+  });
   return host;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "config/config.h"
 #include "host/applications.h"
+#include "host/way_in.h"
 #include "runtime/runtime.h"
 
 namespace entresol::host {
@@ -13,6 +15,7 @@ namespace entresol::host {
 struct Host {
   std::unique_ptr<runtime::Runtime> runtime;
   std::unique_ptr<TunApplications> applications;
+  std::vector<std::unique_ptr<WayIn>> ways_in;  // one a layer
 };
 
 // Errors: configuration's, files', kNoTun, kNoPermission, kRouteOverlap, kUnderlayTooSmall.

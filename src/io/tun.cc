@@ -31,6 +31,12 @@ base::Result<UniqueFd> open_device() {
                           "; load the module (\"modprobe tun\"), or pass the device into the "
                           "container (\"--device /dev/net/tun\")");
   }
+  if (error == EACCES || error == EPERM) {
+    return base::fail(base::code::kNoPermission,
+                      "cannot open /dev/net/tun: " + errno_text(error) +
+                          "; it needs CAP_NET_ADMIN and this device: start as root, or give the "
+                          "service both");
+  }
   return system_failure(base::code::kSystemCall, "cannot open /dev/net/tun", error);
 }
 

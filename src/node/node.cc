@@ -1,5 +1,6 @@
 #include "node/node.h"
 
+#include "runtime/enrolment.h"
 #include "runtime/files.h"
 #include "runtime/link_size.h"
 
@@ -10,6 +11,7 @@ base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer&
   const base::UnixSeconds now = io::unix_now();
   auto setup = runtime::read_layer(layer, now, io::unix_nanos());
   if (!setup) return tl::unexpected(setup.error());
+  setup->endpoints = layer.endpoints;
   auto index = runtime.member().add_layer(std::move(*setup), now);
   if (!index) return tl::unexpected(index.error());
   if (auto learned = runtime::learn_directory(runtime.member(), *index, layer.directory, now);
@@ -31,6 +33,7 @@ base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer&
       return tl::unexpected(added.error());
     }
   }
+  if (layer.controller) runtime.enrol(*index, layer).start();
   return {};
 }
 

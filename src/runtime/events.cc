@@ -2,6 +2,7 @@
 #include "config/config.h"
 #include "io/clock.h"
 #include "io/endpoint_text.h"
+#include "runtime/enrolment.h"
 #include "runtime/runtime.h"
 
 namespace entresol::runtime {
@@ -35,6 +36,19 @@ const char* kind_of(const Link& link) {
       return "node";
     default:
       return "host";
+  }
+}
+
+const char* ending_of(Happening what) {
+  switch (what) {
+    case Happening::kGuestEnded:
+      return "guest_ended";
+    case Happening::kMemberRevoked:
+      return "member_revoked";
+    case Happening::kOwnEnded:
+      return "own_certificate_ended";
+    default:
+      return "member_ended";
   }
 }
 
@@ -77,8 +91,21 @@ void Runtime::note(const Note& note) {
                    {"to", endpoint_of(note.path)}});
       break;
     case Happening::kGuestEnded:
-      log_->write(LogLevel::kWarning, "guest_ended", now,
-                  {{"layer", layer}, {"name", name}, {"address", address}});
+    case Happening::kMemberEnded:
+    case Happening::kMemberRevoked:
+    case Happening::kOwnEnded:
+      log_->write(LogLevel::kWarning, ending_of(note.what), now,
+                  {{"layer", layer},
+                   {"name", note.label},
+                   {"address", wire::to_string(note.name)},
+                   {"reason", base::to_string(note.reason)}});
+      break;
+    case Happening::kRegistered:
+      if (const auto at = enrolments_.find(note.layer); at != enrolments_.end())
+        at->second->registration_changed();
+      log_->write(
+          LogLevel::kInfo, "registered", now,
+          {{"layer", layer}, {"name", note.label}, {"address", wire::to_string(note.name)}});
       break;
     case Happening::kHandshakeRefused:
       break;
@@ -117,6 +144,23 @@ void Runtime::log_drops() {
                  {"in_all", drops[reason]}});
   }
   drops_logged_ = drops;
+}
+
+void Runtime::log_denials() {
+  for (const service::Denial& denial : services_.rules().take_denials()) {
+    const auto& membership = member_->membership(denial.layer);
+    const auto text_of = [&](const wire::Name& name) {
+      const auto* known = membership.find(name);
+      return known != nullptr ? known->label : wire::to_string(name);
+    };
+    log_->write(LogLevel::kWarning, "flow_denied", io::now(),
+                {{"layer", member_->label(denial.layer)},
+                 {"rule", denial.rule},
+                 {"from", text_of(denial.from)},
+                 {"to", text_of(denial.to)},
+                 {"protocol", denial.protocol},
+                 {"port", denial.port}});
+  }
 }
 
 // Who has to renew a certificate or grant by hand hears of it in time.

@@ -65,13 +65,13 @@ std::string log_members(std::string_view event, std::initializer_list<LogField> 
   return object.substr(1, object.size() - 2);
 }
 
-Log::Log(const config::Common& common) : json_(common.log_json) {
+Log::Log(const config::Process& process) : json_(process.log_json) {
   spdlog::drop("entresol");
   auto logger = spdlog::stderr_logger_mt("entresol");
   spdlog::set_default_logger(logger);
   spdlog::set_pattern(json_ ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
                             : "%Y-%m-%d %H:%M:%S.%e %l %v");
-  spdlog::set_level(level_of(common.log_level));
+  spdlog::set_level(level_of(process.log_level));
   spdlog::flush_on(spdlog::level::info);
 }
 

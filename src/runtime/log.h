@@ -43,7 +43,7 @@ std::string log_members(std::string_view event, std::initializer_list<LogField> 
 
 class Log {
  public:
-  explicit Log(const config::Common& common);
+  explicit Log(const config::Process& process);
   // `event` is a constant, lower case with underscores: part of the interface.
   void write(config::LogLevel level, std::string_view event, base::TimePoint now,
              std::initializer_list<LogField> fields = {});

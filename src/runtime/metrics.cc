@@ -73,7 +73,13 @@ std::vector<MetricFamily> collect(const Runtime& runtime_const) {
   for (const auto& usage : runtime.services().usage())
     add(services, static_cast<double>(usage.packets),
         {{"service", std::string(usage.manifest.name)}});
-  return {drops, cache, packets, bytes, up, services};
+  auto denied = family("entresol_policy_denied_total", "Packets that a rule has refused",
+                       MetricType::Counter);
+  for (const auto& report : runtime.services().rules().reports())
+    for (const auto& [rule, refused] : report.denied)
+      add(denied, static_cast<double>(refused),
+          {{"layer", member.label(report.layer)}, {"rule", rule}});
+  return {drops, cache, packets, bytes, up, services, denied};
 }
 
 class OnLoop final : public prometheus::Collectable {

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/error_codes.h"
+#include "runtime/enrolment.h"
 #include "runtime/metrics.h"
 #include "runtime/ping.h"
 #include "runtime/status.h"
@@ -37,6 +38,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
   self->log_ = std::make_unique<Log>(common);
   self->common_ = common;
   self->role_ = options.role;
+  self->node_ = options.node;
   auto loop = io::EventLoop::create();
   if (!loop) return tl::unexpected(loop.error());
   self->loop_ = std::move(*loop);
@@ -117,6 +119,7 @@ void Runtime::after_input() {
 
 void Runtime::end_of_round() {
   pings_->collect();
+  log_denials();
   base::TimePoint next = member_->next_timer();
   if (member_->work_waits()) next = io::now();
   if (next == base::kNever) {
@@ -168,6 +171,20 @@ void Runtime::deliver(layer::member::LayerIndex layer, const layer::inner::Insid
 
 void Runtime::deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) {
   if (applications_ != nullptr) applications_->deliver_reply(layer, packet);
+}
+
+Enrolment& Runtime::enrol(layer::member::LayerIndex layer, const config::LayerIdentity& config) {
+  return *(enrolments_[layer] = std::make_unique<Enrolment>(*this, layer, config));
+}
+
+void Runtime::set_policy(layer::member::LayerIndex layer, layer::policy::Policy policy,
+                         std::uint64_t revision) {
+  services_.rules().set(layer, std::move(policy), revision, member_->membership(layer));
+}
+
+const Enrolment* Runtime::enrolment(layer::member::LayerIndex layer) const {
+  const auto at = enrolments_.find(layer);
+  return at == enrolments_.end() ? nullptr : at->second.get();
 }
 
 // ---- for people --------------------------------------------------------------------------------------------------

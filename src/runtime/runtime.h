@@ -35,6 +35,7 @@ class Applications {
   virtual void flush() = 0;  // before the bytes of delivered packets are used again
 };
 
+class Enrolment;
 class Metrics;
 class Pings;
 
@@ -54,6 +55,11 @@ class Runtime final : private layer::member::Output {
   void set_applications(Applications* applications) { applications_ = applications; }
   // A role's own part of `status`.
   void set_status(std::function<void(Json&)> extend) { extend_status_ = std::move(extend); }
+  // Its controller keeps a layer of the member going. The enrolment lives as long as this.
+  Enrolment& enrol(layer::member::LayerIndex layer, const config::LayerIdentity& config);
+  // Holds the layer's flows to this policy from now on, running ones too. Counts of denials begin anew.
+  void set_policy(layer::member::LayerIndex layer, layer::policy::Policy policy,
+                  std::uint64_t revision);
   // Called by a role after it has fed inner packets to the member.
   void after_input();
 
@@ -64,6 +70,9 @@ class Runtime final : private layer::member::Output {
 
   Json status() const;
   const std::string& role() const { return role_; }
+  bool is_node() const { return node_; }
+  Log& log() { return *log_; }
+  const Enrolment* enrolment(layer::member::LayerIndex layer) const;
   const service::Dispatcher& services() const { return services_; }
   const io::UdpSocket& socket() const { return *socket_; }
 
@@ -81,11 +90,13 @@ class Runtime final : private layer::member::Output {
   void note(const layer::member::Note& note) override;
   void log_start();
   void log_drops();
+  void log_denials();
   void log_endings();
   void write_key_log(security::Purpose purpose, const security::Keys& keys,
                      const layer::membership::LayerId& layer);
 
   std::string role_;
+  bool node_ = false;
   config::Common common_;
   io::SystemRandom random_;
   service::Dispatcher services_;
@@ -98,6 +109,7 @@ class Runtime final : private layer::member::Output {
   std::unique_ptr<io::ControlServer> control_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Pings> pings_;
+  std::map<layer::member::LayerIndex, std::unique_ptr<Enrolment>> enrolments_;
   Applications* applications_ = nullptr;
   std::function<void(Json&)> extend_status_;
   io::TimerId timer_{};

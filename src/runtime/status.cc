@@ -1,6 +1,7 @@
 // What a running role says of itself, as JSON; the command turns it into text. Its keys are stable: "version" moves when
 // one changes its meaning.
 #include "runtime/status.h"
+#include "runtime/enrolment.h"
 #include "runtime/runtime.h"
 
 namespace entresol::runtime {
@@ -111,8 +112,18 @@ Json Runtime::status() const {
            {"gso", socket_->gso()},
            {"gro", socket_->gro()}};
   Json layers = Json::array();
-  for (std::size_t i = 0; i < member.layer_count(); ++i)
-    layers.push_back(describe_layer(member, static_cast<LayerIndex>(i)));
+  for (std::size_t i = 0; i < member.layer_count(); ++i) {
+    const auto index = static_cast<LayerIndex>(i);
+    layers.push_back(describe_layer(member, index));
+    if (const Enrolment* enrolled = enrolment(index))
+      layers.back()["enrolment"] = enrolled->status();
+  }
+  for (const auto& report : services_.rules().reports()) {
+    Json denied = Json::object();
+    for (const auto& [rule, packets] : report.denied) denied[rule] = packets;
+    layers[report.layer]["policy"] = {
+        {"revision", report.revision}, {"rules", report.rules}, {"denied", denied}};
+  }
   out["layers"] = layers;
   Json links = Json::array();
   for (std::uint32_t i = 1; i < member.tables().links.size(); ++i)

@@ -220,6 +220,8 @@ std::optional<Associations::PeerState> Associations::state(PeerId id) const {
   }
   state.handshakes = peer->handshakes;
   state.under_cookie = peer->jar.holds_cookie();
+  state.live = peer->current || peer->next;
+  state.shown = peer->shown;
   return state;
 }
 

@@ -53,6 +53,11 @@ class Verifier {
   // the reason to refuse. For sessions it also checks that the name is path.remote's.
   virtual base::DropReason admit(const PublicKey& key, const Credentials& shown, const Path& path,
                                  base::UnixSeconds now, wire::Name& name) = 0;
+  // Why an initiation of a key that nobody has configured is refused, where peers have to be configured (WireGuard).
+  virtual base::DropReason stranger(const PublicKey& key) const {
+    (void)key;
+    return base::DropReason::handshake_unknown_peer;
+  }
 };
 
 // The outcome of a handshake. Data side: accept records for local_index from KeysReady on, until
@@ -217,6 +222,9 @@ class Associations {
     base::TimePoint keys_since{};
     std::uint64_t handshakes = 0;  // completed
     bool under_cookie = false;     // the peer asked us for cookies
+    bool live = false;             // has keys, or such as its first record is awaited for
+    std::uint64_t shown =
+        0;  // newest generation of our credentials that the peer has answered or used
   };
   std::optional<PeerState> state(PeerId peer) const;
   std::vector<PeerId> peers() const;

@@ -78,6 +78,7 @@ void Associations::Impl::send_initiation(Peer& peer, base::TimePoint now, std::i
     return;
   }
   attempt.index = *index;
+  attempt.shown = said.shown.generation;
   by_index[*index] = peer.id;
   peer.timestamp_sent = said.timestamp;
   peer.initiation_sent = now;
@@ -158,9 +159,9 @@ DropReason Associations::Impl::on_initiation(base::ByteView message, const Path&
   if (reason != DropReason::none) return reason;
   const PeerKey key = key_of(state.remote_static(), path);
   Peer* peer = find(key);
-  if (key.key == own.public_key || (peer == nullptr && !native())) {
-    return DropReason::handshake_unknown_peer;
-  }
+  if (key.key == own.public_key) return DropReason::handshake_unknown_peer;
+  if (peer == nullptr && !native())
+    return verifier != nullptr ? verifier->stranger(key.key) : DropReason::handshake_unknown_peer;
   HandshakeContent seen;
   reason = protocol->read_content(state, message, seen);
   if (reason == DropReason::none) reason = check_initiator(peer, seen, now);
@@ -212,8 +213,10 @@ DropReason Associations::Impl::respond(Peer& peer, noise::HandshakeState& state,
   set.created = now;
   set.reset_token = seen.reset_token;
   const auto ephemeral = crypto::x25519_keypair(random.bytes<32>());
-  base::Bytes message = protocol->write_response(state, *index, set.remote_index, ephemeral,
-                                                 psk(peer), content(path, *index));
+  const HandshakeContent said = content(path, *index);
+  set.shown = said.shown.generation;
+  base::Bytes message =
+      protocol->write_response(state, *index, set.remote_index, ephemeral, psk(peer), said);
   if (message.empty()) {
     indices.release(*index);
     return DropReason::handshake_forged;
@@ -247,6 +250,7 @@ void Associations::Impl::confirm(Peer& peer, Events& out) {
   end_attempt(peer);
   peer.last_minute_done = false;
   ++peer.handshakes;
+  peer.shown = std::max(peer.shown, peer.current->shown);
   out.push_back(SendWith{peer.id, peer.current->local_index});
 }
 
@@ -283,6 +287,7 @@ void Associations::Impl::complete(Peer& peer, const noise::HandshakeState& state
   set.initiator = true;
   set.created = now;
   set.reset_token = seen.reset_token;
+  peer.shown = std::max(peer.shown, peer.attempt->shown);
   peer.attempt.reset();
   by_remote.emplace(remote_index, peer.id);
   // Keys that crossed ours and come from the end with the smaller key are going to replace them.

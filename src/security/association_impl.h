@@ -38,7 +38,8 @@ struct KeySet {
   std::uint32_t local_index = 0;
   std::uint32_t remote_index = 0;
   bool initiator = false;
-  bool crossed = false;  // as responder, while an own initiation was under way
+  bool crossed = false;     // as responder, while an own initiation was under way
+  std::uint64_t shown = 0;  // generation of the credentials in its handshake
   base::TimePoint created{};
   std::optional<ResetToken> reset_token;  // what the peer would show to end them
 };
@@ -48,6 +49,7 @@ struct Attempt {
   base::TimePoint started{};
   base::TimePoint next_send{};
   std::uint32_t index = 0;                     // of the newest initiation; 0: none sent yet
+  std::uint64_t shown = 0;                     // generation of the credentials in it
   std::optional<noise::HandshakeState> state;  // after that initiation
 };
 
@@ -87,6 +89,7 @@ struct Peer {
   bool another_keepalive = false;
   bool last_minute_done = false;  // one handshake for data that arrives just before keys expire
   std::uint64_t handshakes = 0;
+  std::uint64_t shown = 0;
   std::uint64_t moves = 0;
   base::TimePoint scheduled = base::kNever;  // its earliest entry in the timer queue
 };

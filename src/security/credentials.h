@@ -13,6 +13,8 @@ struct Credentials {
   base::Bytes registration;
   base::Bytes grant;
   std::uint16_t link_size = 0;  // largest inner IP packet this end accepts on the link; 0: not said
+  // Of what this end shows, counted by its owner, so that it can tell who has not seen the newest. Does not travel.
+  std::uint64_t generation = 0;
 };
 
 }  // namespace entresol::security

@@ -55,6 +55,7 @@ void Dispatcher::add(std::unique_ptr<sdk::Service> service) {
 void Dispatcher::decide(std::span<Miss> misses) {
   for (std::size_t i = 0; i < misses.size(); ++i) {
     Miss& miss = misses[i];
+    if (!rules_.allow(miss)) continue;
     if (miss.view.service() == wire::service::kMember) {
       // Control and session set-up go to the member that they name; no service is asked.
       miss.to = miss.view.destination();

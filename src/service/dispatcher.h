@@ -1,5 +1,6 @@
-// Runs services for packets that the decision cache does not know: shows each service the fields that its manifest lists,
-// and nothing else, and turns its verdicts into decisions. Native services run inline here.
+// Runs services for packets that the decision cache does not know and that the layer's policy allows: shows each service
+// the fields that its manifest lists, and nothing else, and turns its verdicts into decisions. Native services run inline
+// here.
 //
 // One thread. Services are owned; they are added while starting up.
 #pragma once
@@ -12,6 +13,7 @@
 
 #include "entresol/service.h"
 #include "layer/forwarding/pipeline.h"
+#include "service/rules.h"
 
 namespace entresol::service {
 
@@ -21,7 +23,13 @@ class Dispatcher final : public layer::forwarding::Decider {
   void add(std::unique_ptr<sdk::Service> service);
 
   void decide(std::span<layer::forwarding::Miss> misses) override;
-  std::uint32_t generation() const override { return generation_; }
+  std::uint32_t generation() const override { return generation_ + rules_.generation(); }
+  void refused(std::uint8_t layer, std::uint16_t rule) override { rules_.count(layer, rule); }
+  std::string_view rule_name(std::uint8_t layer, std::uint16_t rule) const override {
+    return rules_.name(layer, rule);
+  }
+  Rules& rules() { return rules_; }
+  const Rules& rules() const { return rules_; }
 
   struct Usage {
     sdk::Manifest manifest;
@@ -41,6 +49,7 @@ class Dispatcher final : public layer::forwarding::Decider {
   void run(Entry& entry, std::span<layer::forwarding::Miss> misses);
 
   std::unordered_map<sdk::ServiceId, Entry> entries_;
+  Rules rules_;
   std::uint32_t generation_ = 1;
 };
 

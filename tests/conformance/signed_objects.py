@@ -12,6 +12,7 @@ SUITE_ED25519, SUITE_GUEST_X25519 = 1, 128
 ROLE_HOST, ROLE_NODE = 1, 2
 SIGNATURE = 64
 LARGEST = 4096  # octets, signature included
+MOST_ENDPOINTS = 8
 _CONTEXT = b"entresol object"
 
 
@@ -72,7 +73,7 @@ _FIELDS = {
     ),
     REGISTRATION: (
         ("layer", 32), ("name", 16), ("sequence", "u64"), ("not_after", "u64"),
-        ("attachments", "names"), ("keys", "keys"),
+        ("attachments", "names"), ("keys", "keys"), ("endpoints", "endpoints"),
     ),
     GRANT: (
         ("layer", 32), ("key", 32), ("ipv4", 4), ("not_before", "u64"), ("not_after", "u64"),
@@ -96,6 +97,11 @@ def _read_field(reader, kind):
         return reader.list_of(lambda: reader.take(16))
     if kind == "keys":
         return reader.list_of(lambda: (reader.integer(1), reader.take(32)))
+    if kind == "endpoints":
+        found = reader.list_of(lambda: (reader.take(16), reader.integer(2)))
+        if len(found) > MOST_ENDPOINTS:
+            raise ObjectRefused("too many endpoints")
+        return found
     if reader.integer(1):
         raise ObjectRefused("a list that is empty in version 1 is not")
     return []
@@ -114,6 +120,8 @@ def _write_field(value, kind):
         return _list(value, _text)
     if kind == "keys":
         return _list(value, lambda item: bytes([item[0]]) + item[1])
+    if kind == "endpoints":
+        return _list(value, lambda item: item[0] + item[1].to_bytes(2, "big"))
     return _list(value)
 
 

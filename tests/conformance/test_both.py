@@ -280,6 +280,7 @@ class Objects(Both):
         yield encode_object(3, {
             "layer": layer, "name": name, "sequence": 7, "not_after": 20,
             "attachments": [name, name], "keys": [(1, key), (9, key)],
+            "endpoints": [(name, 4850), (bytes(16), 0)],
         }, self.SEED)  # fmt: skip
         yield encode_object(4, times | {
             "layer": layer, "key": key, "ipv4": IPV4[1], "label": "phone", "tags": ["guest"],
@@ -302,19 +303,24 @@ class Objects(Both):
         self.binary(inputs, decode_object, "--object")
 
     def test_the_largest(self):
-        def registration(count, keys):
-            return encode_object(3, {
-                "layer": bytes(32), "name": bytes(16), "sequence": 7, "not_after": 20,
-                "attachments": [bytes(16)] * count, "keys": [(1, bytes(32))] * keys,
-            }, self.SEED)  # fmt: skip
-
         inputs = [
-            (f"{count} attachments, {keys} keys", registration(count, keys))
+            (f"{count} attachments, {keys} keys", self.registration(count, keys, 0))
             for count in range(240, 256)
             for keys in range(4)
         ]
         self.assertEqual({len(octets) > 4096 for _, octets in inputs}, {False, True})
         self.assertEqual(self.binary(inputs, decode_object, "--object"), {"ok", "refused"})
+
+    def test_endpoints(self):
+        inputs = [(f"{count} endpoints", self.registration(1, 1, count)) for count in (*range(12), 128, 200)]
+        self.assertEqual(self.binary(inputs, decode_object, "--object"), {"ok", "refused"})
+
+    def registration(self, attachments, keys, endpoints):
+        return encode_object(3, {
+            "layer": bytes(32), "name": bytes(16), "sequence": 7, "not_after": 20,
+            "attachments": [bytes(16)] * attachments, "keys": [(1, bytes(32))] * keys,
+            "endpoints": [(bytes(16), 4850)] * endpoints,
+        }, self.SEED)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -99,9 +99,19 @@ class SignedObjects(unittest.TestCase):
         fields = {
             "layer": self.layer, "name": name, "sequence": 7, "not_after": 20,
             "attachments": [bytes(16)], "keys": [(1, bytes(range(32)))],
+            "endpoints": [(bytes(10) + b"\xff\xff\xc0\0\2\1", 4850)],
         }  # fmt: skip
         octets = encode_object(3, fields, self.MEMBER)
         self.assertEqual(verify_registration(octets, self.member, 19), fields)
+        by_hand = (
+            self.layer + name + bytes(7) + b"\7" + bytes(7) + b"\x14" + b"\1" + bytes(16)
+            + b"\1\1" + bytes(range(32)) + b"\1" + bytes(10) + b"\xff\xff\xc0\0\2\1\x12\xf2"
+        )  # fmt: skip
+        self.assertEqual(octets[4:-64], by_hand)
+        most = fields | {"endpoints": [(bytes(16), 1)] * 8}
+        self.assertEqual(verify_registration(encode_object(3, most, self.MEMBER), self.member, 19), most)
+        with self.assertRaises(ObjectRefused):
+            decode_object(encode_object(3, most | {"endpoints": [(bytes(16), 1)] * 9}, self.MEMBER))
         for refused in ((octets, self.operator, 19), (octets, self.member, 20)):
             with self.assertRaises(ObjectRefused):
                 verify_registration(*refused)

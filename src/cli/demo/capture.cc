@@ -22,7 +22,9 @@ std::string log_file(const std::string& folder, const std::string& device) {
 }  // namespace
 
 std::vector<Link> all_links() {
-  return {{"node", "to-alice"}, {"node", "to-bob"}, {"node", "to-carol"}};
+  std::vector<Link> links;
+  for (const std::string& who : kOthers) links.push_back({"node", "to-" + who});
+  return links;
 }
 
 std::string capture_file(const std::string& folder, const std::string& device) {

@@ -31,7 +31,7 @@ int list_steps(const Global& global, const std::vector<Step>& steps) {
   for (const Step& step : steps) {
     all.push_back({{"id", step.id}, {"title", step.title}, {"needs", step.needs}});
     if (global.json) continue;
-    std::printf("%-8s %s", bold(step.id).c_str(), step.title.c_str());
+    std::printf("%-10s %s", bold(step.id).c_str(), step.title.c_str());
     if (!step.needs.empty()) {
       std::printf("  %s", dim("needs").c_str());
       for (const auto& need : step.needs) std::printf(" %s", dim(need).c_str());
@@ -53,23 +53,27 @@ Seen play(const Step& step, Scene& scene, const std::set<std::string>& held, boo
 
 void print_step(const Global& global, const Step& step, const Seen& seen, double seconds) {
   if (global.json) return;
-  std::printf("%s %-8s %s\n", seen.holds ? green("ok  ").c_str() : red("FAIL").c_str(),
+  std::printf("%s %-10s %s\n", seen.holds ? green("ok  ").c_str() : red("FAIL").c_str(),
               step.id.c_str(), step.title.c_str());
-  std::printf("              %s", seen.what.c_str());
+  std::printf("                %s", seen.what.c_str());
   if (!seen.figure.empty()) std::printf("  %s", bold(seen.figure).c_str());
   std::printf("  %s\n", dim("(" + human_duration(seconds) + ")").c_str());
   std::fflush(stdout);
 }
 
 void print_keep(const Scene& scene) {
-  const std::string exec = "ip netns exec " + Scene::space("alice");
-  std::printf("\nIt goes on running. Look around:\n");
-  std::printf("  %s entresol status -c %s\n", exec.c_str(), scene.file("alice.yaml").c_str());
-  std::printf("  %s entresol ping bob -c %s\n", exec.c_str(), scene.file("alice.yaml").c_str());
-  std::printf("  %s ping %s\n", exec.c_str(), scene.names.at("bob").c_str());
-  std::printf("  ip netns exec %s entresol protocols -c %s\n", Scene::space("node").c_str(),
-              scene.file("node.yaml").c_str());
-  std::printf("  %s iperf3 -c %s\n", exec.c_str(), scene.ipv4.at("bob").c_str());
+  const auto on = [&](const char* who) {
+    return "  ip netns exec " + Scene::space(who) + " env ENTRESOL_DIR=" + scene.file(who);
+  };
+  std::printf("\nIt goes on running. Look around; $ENTRESOL_DIR says whose machine it is:\n");
+  std::printf("%s entresol host list\n", on("node").c_str());
+  std::printf("%s entresol status\n", on("node").c_str());
+  std::printf("%s entresol ping bob\n", on("alice").c_str());
+  std::printf("%s entresol status\n", on("alice").c_str());
+  if (const auto bob = scene.ipv4.find("bob"); bob != scene.ipv4.end())
+    for (const char* program : {"ping", "iperf3 -c"})
+      std::printf("  ip netns exec %s %s %s\n", Scene::space("alice").c_str(), program,
+                  bob->second.c_str());
   std::printf("End it with: entresol demo --clean\n");
 }
 
@@ -96,7 +100,7 @@ Played play_all(const Global& global, const DemoOptions& options, const std::vec
     const auto began = Clock::now();
     const Seen seen = play(step, scene, played.held, step.id == options.break_step);
     if (seen.holds) played.held.insert(step.id);
-    if (seen.holds && step.id == "ping") played.first_ping = seconds_since(started);
+    if (seen.holds && step.id == "join") played.first_ping = seconds_since(started);
     print_step(global, step, seen, seconds_since(began));
     played.results.push_back({{"id", step.id},
                               {"title", step.title},
@@ -121,8 +125,9 @@ void print_summary(const DemoOptions& options, const Played& played, std::size_t
         options.capture.c_str(), played.captured ? "" : red(", but packets are missing").c_str());
   if (!options.keep && all)
     std::printf(
-        "Try next: entresol demo --keep, then look around; README.md has the way to two real "
-        "machines\n");
+        "Try next: `entresol demo --keep`, then look around. On real machines it is as short: "
+        "`entresol init edge --up`\non one that others reach, `entresol join` on each of two more, "
+        "`entresol ping` (README.md)\n");
 }
 
 // DIR as an absolute path, made if it is not there: what is put into it opens all that is captured.
@@ -171,9 +176,12 @@ int clean_up(const Global& global) {
 void print_title(const Global& global) {
   if (global.json) return;
   std::printf(
-      "%s\n  alice ── node ── bob, and carol ── node (wireguard-go); alice, bob and carol share no "
-      "link\n\n",
-      bold("Entresol demo: unmodified applications talk through a service node, sealed end to end")
+      "%s\n"
+      "  alice ── node ── bob     node: the first node and the controller\n"
+      "           │  │            alice, bob, dave: hosts that join with a token\n"
+      "       carol  dave         carol: wireguard-go, a guest; none of the four share a link\n\n",
+      bold("Entresol demo: a layer from nothing, in which unmodified applications talk, sealed end "
+           "to end")
           .c_str());
 }
 

@@ -1,6 +1,6 @@
-// Debian's wireguard-go and wg, configured as any WireGuard client.
+// Debian's wireguard-go and wg, configured by the file that `entresol guest add` prints, as wg-quick would.
 #include <cstdio>
-#include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "cli/demo/steps.h"
@@ -9,19 +9,58 @@ namespace entresol::cli::demo {
 namespace {
 
 constexpr const char* kInterface = "wg-carol";
+constexpr auto kStartTime = std::chrono::seconds(10);
+constexpr auto kFirstEcho = std::chrono::seconds(15);  // WireGuard tries again after five
 
-}  // namespace
+// wg-quick's file, taken apart: what `wg setconf` takes, and what is said with ip.
+struct QuickFile {
+  std::string wg;
+  std::vector<std::string> addresses, routes;
+  std::string mtu;
+};
 
-void start_guest(Scene& scene, bool right_key) {
-  write_text(scene.file("carol.conf"),
-             "[Interface]\nPrivateKey = " + scene.guest_private_key + "\n\n[Peer]\nPublicKey = " +
-                 (right_key ? scene.node_wireguard_key : scene.guest_private_key) +
-                 "\nEndpoint = 10.71.3.1:4850\nAllowedIPs = 100.64.0.0/16, " +
-                 names_prefix(scene.names["node"]) + "\n");
+std::vector<std::string> elements(const std::string& list) {
+  std::vector<std::string> out;
+  std::istringstream in(list);
+  for (std::string each; std::getline(in >> std::ws, each, ',');) out.push_back(each);
+  return out;
+}
+
+QuickFile parse_quick(const std::string& text) {
+  QuickFile out;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    const std::size_t at = line.find(" = ");
+    const std::string key = line.substr(0, at);
+    const std::string value = at == line.npos ? "" : line.substr(at + 3);
+    if (key == "Address") {
+      out.addresses = elements(value);
+    } else if (key == "MTU") {
+      out.mtu = value;
+    } else {
+      if (key == "AllowedIPs") out.routes = elements(value);
+      out.wg += line + "\n";
+    }
+  }
+  return out;
+}
+
+// Once; it is the same guest afterwards.
+std::string admit_guest(Scene& scene) {
+  if (!scene.guest_file.empty()) return "";
+  const Answer added = scene.entresol("node", {"guest", "add", "carol"});
+  if (!added.ok()) return added.error;
+  scene.guest_file = text_of(added.said, "config");
+  scene.add_member("carol", text_of(added.said, "name"), text_of(added.said, "ipv4"));
+  return "";
+}
+
+void apply(Scene& scene, const QuickFile& file) {
+  write_text(scene.file("carol.conf"), file.wg);
   scene.others["wireguard-go"] =
       scene.start("carol", {"env", "WG_PROCESS_FOREGROUND=1", "wireguard-go", "-f", kInterface},
                   "wireguard-go.log");
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto until = std::chrono::steady_clock::now() + kStartTime;
   while (std::chrono::steady_clock::now() < until &&
          scene.in("carol", {"wg", "setconf", kInterface, scene.file("carol.conf")}).code != 0)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -29,19 +68,35 @@ void start_guest(Scene& scene, bool right_key) {
     arguments.insert(arguments.begin(), "ip");
     scene.in("carol", arguments);
   };
-  ip({"link", "set", kInterface, "mtu", "1420", "up"});
-  ip({"addr", "add", scene.ipv4["carol"] + "/16", "dev", kInterface});
-  ip({"addr", "add", scene.names["carol"] + "/32", "dev", kInterface, "nodad"});
+  for (const std::string& address : file.addresses) ip({"addr", "add", address, "dev", kInterface});
+  ip({"link", "set", kInterface, "mtu", file.mtu, "up"});
+  for (const std::string& route : file.routes) ip({"route", "add", route, "dev", kInterface});
+}
+
+}  // namespace
+
+std::string start_guest(Scene& scene, bool right_key) {
+  if (std::string error = admit_guest(scene); !error.empty()) return error;
+  std::string text = scene.guest_file;
+  const std::string key = "PublicKey = ";
+  const std::size_t at = text.find(key);
+  if (!right_key && at != text.npos) {
+    std::string wrong = run_program({"wg", "genkey"}).output;
+    text.replace(at, text.find('\n', at) + 1 - at, key + wrong);
+  }
+  apply(scene, parse_quick(text));
+  return "";
 }
 
 Seen show_guest(Scene& scene) {
-  if (!scene.others.contains("wireguard-go")) start_guest(scene, true);
+  if (!scene.others.contains("wireguard-go"))
+    if (const std::string error = start_guest(scene, true); !error.empty())
+      return {false, "`entresol guest add carol`: " + error, ""};
   // The first packet waits for two handshakes: hers with the node, the node's with bob.
-  for (int i = 0;
-       i < 5 &&
-       scene.in("carol", {"ping", "-n", "-c", "1", "-W", "1", scene.names["bob"]}).code != 0;
-       ++i) {
-  }
+  const auto until = std::chrono::steady_clock::now() + kFirstEcho;
+  while (scene.in("carol", {"ping", "-n", "-c", "1", "-W", "1", scene.names["bob"]}).code != 0 &&
+         std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   const Seen ping = show_ping(scene, "carol");
   if (!ping.holds) return ping;
   // A transfer from bob would not show it: large packets have to come from her, at her MTU of 1420.
@@ -50,8 +105,8 @@ Seen show_guest(Scene& scene) {
   const Seen iperf = show_iperf(scene, "carol");
   if (!iperf.holds) return iperf;
   return {true,
-          "carol, a WireGuard client at MTU 1420: ping " + ping.figure + "; curl " + curl.figure +
-              "; iperf3",
+          "carol, a WireGuard client with the file of `entresol guest add`: ping " + ping.figure +
+              "; curl " + curl.figure + "; iperf3",
           iperf.figure};
 }
 

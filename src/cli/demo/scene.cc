@@ -9,14 +9,16 @@
 #include <sstream>
 #include <thread>
 
+#include "base/bytes.h"
 #include "base/error_codes.h"
 #include "wire/name.h"
 
 namespace entresol::cli::demo {
 namespace {
 
-constexpr auto kStartTime = std::chrono::seconds(10);
-const std::vector<std::string> kSpaces = {"alice", "bob", "carol", "node"};
+constexpr auto kEndTime = std::chrono::seconds(10);
+const std::vector<std::string> kSpaces = {"alice", "bob", "carol", "dave", "node"};
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
 bool ip(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "ip");
@@ -63,20 +65,29 @@ bool write_text(const std::string& path, const std::string& text) {
   return !out.fail();
 }
 
+bool append_text(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::app);
+  out << text;
+  out.close();
+  return !out.fail();
+}
+
+void Service::signal(int number) const {
+  if (pid > 0) ::kill(pid, number);  // anything else means more than one process
+}
+
 Scene::Scene(std::string program, std::string capture)
     : program_(std::move(program)), capture_(std::move(capture)) {}
 
 Scene::~Scene() {
   if (!built_) return;
   others.clear();
-  node.end();
-  remove_spaces();
+  remove_spaces();  // and with them what runs there by itself
   claim_.release();
 }
 
 void Scene::release() {
   built_ = false;
-  node.release();
   for (auto& [key, process] : others) process.release();
   claim_.keep();
 }
@@ -121,7 +132,9 @@ bool Scene::build_network() {
     ok = ok && ip({"-n", space(who), "link", "set", "lo", "up"});
   }
   int subnet = 1;
-  for (const std::string who : {"alice", "bob", "carol"}) {
+  ok = ok &&
+       ip({"-n", space("node"), "addr", "add", std::string(kNodeAddress) + "/32", "dev", "lo"});
+  for (const std::string& who : kOthers) {
     const std::string net = "10.71." + std::to_string(subnet++) + ".";
     ok = ok && ip({"link", "add", "under0", "netns", space(who), "type", "veth", "peer", "name",
                    "to-" + who, "netns", space("node")});
@@ -129,6 +142,7 @@ bool Scene::build_network() {
     ok = ok && ip({"-n", space("node"), "addr", "add", net + "1/24", "dev", "to-" + who});
     ok = ok && ip({"-n", space(who), "link", "set", "under0", "up"});
     ok = ok && ip({"-n", space("node"), "link", "set", "to-" + who, "up"});
+    ok = ok && ip({"-n", space(who), "route", "add", kNodeAddress, "via", net + "1"});
   }
   // The machine's own default may be another; the figures are for cubic everywhere.
   for (const std::string& who : kSpaces)
@@ -149,32 +163,86 @@ Background Scene::start(const std::string& who, std::vector<std::string> argumen
   return Background(arguments, file(log));
 }
 
-Json Scene::entresol(const std::string& who, std::vector<std::string> arguments, int* code) const {
-  arguments.insert(arguments.begin(), {program_, "-o", "json"});
-  const Finished done = in(who, arguments);
-  if (code != nullptr) *code = done.code;
-  Json answer = Json::parse(done.output, nullptr, false);
-  return answer.is_object() ? answer : Json::object();
+Answer Scene::entresol(const std::string& who, std::vector<std::string> arguments,
+                       const std::string& input) const {
+  arguments.insert(arguments.begin(), {"env", "ENTRESOL_DIR=" + file(who), program_, "-o", "json"});
+  const Finished done = in(who, arguments, std::chrono::seconds(40), input);
+  Answer answer;
+  answer.code = done.code;
+  answer.said = Json::parse(done.output, nullptr, false);
+  if (!answer.said.is_object()) answer.said = Json::object();
+  if (const Json& error = part_of(answer.said, "error"); !error.empty())
+    answer.error = text_of(error, "code") + ": " + text_of(error, "message");
+  else if (!answer.ok())
+    answer.error = "exit code " + std::to_string(done.code);
+  return answer;
 }
 
-bool Scene::start_node() {
-  node = start("node", {program_, "run", "node", "-c", file("node.yaml")}, "node.log");
-  return wait_node();
+std::string Scene::new_token() const {
+  return text_of(entresol("node", {"token", "create"}).said, "token");
 }
 
-bool Scene::wait_node() {
-  const auto until = std::chrono::steady_clock::now() + kStartTime;
-  while (node.alive() && std::chrono::steady_clock::now() < until) {
-    if (status("node").contains("role")) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+// With --capture: who has the captures and these can read all of it. Each record in a datagram of its own, as on a cable.
+bool Scene::log_keys(const std::string& machine, const std::string& config) const {
+  return append_text(config, "key_log: " + Json(capture() + "/" + machine + ".keys").dump() +
+                                 "\nudp: {gro: false, gso: false}\n");
+}
+
+Answer Scene::join(const std::string& machine, const std::string& label, const std::string& token) {
+  std::vector<std::string> words = {"join", "--label", label};
+  if (!capture().empty()) words.push_back("--no-up");
+  Answer answer = entresol(machine, words, token + "\n");
+  if (!answer.ok()) return answer;
+  add_member(label, text_of(answer.said, "name"), text_of(answer.said, "ipv4"));
+  if (capture().empty()) return answer;
+  log_keys(machine, text_of(answer.said, "config"));
+  return entresol(machine, {"up"});
+}
+
+void Scene::leave(const std::string& machine) {
+  const auto until = std::chrono::steady_clock::now() + kEndTime;
+  entresol(machine, {"down"});
+  while (status(machine).contains("role") && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(kPollInterval);
+  std::error_code ignored;
+  std::filesystem::remove_all(file(machine), ignored);
+}
+
+bool Scene::start(Service& service) {
+  const Answer up = entresol("node", {"up", "--role", service.role, "-c", service.config});
+  if (up.ok()) service.pid = static_cast<pid_t>(number_of(up.said, "pid"));
+  return up.ok();
+}
+
+bool Scene::kill(Service& service) {
+  service.signal(SIGKILL);
+  return await_end(service);
+}
+
+bool Scene::restart_with_key_log(Service& service) {
+  entresol("node", {"down", "--control", service.control});
+  return await_end(service) && log_keys("node", service.config) && start(service);
+}
+
+// Whoever started it may not collect it for long: it has ended once nothing answers.
+bool Scene::await_end(Service& service) {
+  service.pid = -1;
+  const auto until = std::chrono::steady_clock::now() + kEndTime;
+  while (entresol("node", {"status", "--control", service.control}).ok()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(kPollInterval);
   }
-  return false;
+  return true;
 }
 
-bool Scene::start_host(const std::string& who) {
-  int code = 1;
-  entresol(who, {"up", "-c", file(who + ".yaml")}, &code);
-  return code == 0;
+void Scene::add_member(const std::string& label, const std::string& name,
+                       const std::string& address) {
+  names[label] = name;
+  ipv4[label] = address;
+  const auto parsed = wire::name_from_text(name);
+  if (capture().empty() || !parsed) return;
+  append_text(capture() + "/members.keys",
+              "MEMBER " + base::to_hex(parsed->octets) + " " + address + "\n");
 }
 
 }  // namespace entresol::cli::demo

@@ -1,10 +1,15 @@
-// The demo's stage: four network namespaces of its own, joined by links to the node's only, and the processes in them.
+// The demo's stage: five network namespaces of its own, joined by links to the node's only, and the processes in them.
 //
-//   alice ── node ── bob        alice and bob: native hosts
-//             │
-//           carol               carol: wireguard-go and wg, configured as any WireGuard client
+//   alice ── node ── bob        node: the first node and the controller, at an address that all others can reach
+//            │  │               alice, bob and dave: native hosts
+//        carol  dave            carol: wireguard-go and wg, configured as any WireGuard client
+//
+// What the command keeps of a machine is in a folder of its own, $ENTRESOL_DIR there.
 #pragma once
 
+#include <sys/types.h>
+
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,6 +21,24 @@
 namespace entresol::cli::demo {
 
 inline constexpr std::string_view kPrefix = "entresol-demo-";
+inline constexpr const char* kNodeAddress = "203.0.113.7";  // of the underlay; as in README.md
+inline const std::vector<std::string> kOthers = {"alice", "bob", "carol", "dave"};
+
+// The node or the controller: it runs by itself, not as a child of the demo.
+struct Service {
+  std::string role;
+  std::string config, control;
+  pid_t pid = -1;
+  void signal(int number) const;
+};
+
+// What the command has answered.
+struct Answer {
+  int code = -1;
+  Json said = Json::object();
+  std::string error;  // "E0513: …" if it was one
+  bool ok() const { return code == 0; }
+};
 
 class Scene {
  public:
@@ -41,27 +64,36 @@ class Scene {
               const std::string& input = "") const;
   Background start(const std::string& who, std::vector<std::string> arguments,
                    const std::string& log) const;
-  // The command itself, with -o json; empty object if it failed.
-  Json entresol(const std::string& who, std::vector<std::string> arguments,
-                int* code = nullptr) const;
-  Json status(const std::string& who) const {
-    return entresol(who, {"status", "-c", file(who + ".yaml")});
-  }
+  // The command itself, with -o json, as a user of that machine would type it.
+  Answer entresol(const std::string& who, std::vector<std::string> arguments,
+                  const std::string& input = "") const;
+  Json status(const std::string& who) const { return entresol(who, {"status"}).said; }
+  // An open token for a host; empty if the controller gives none.
+  std::string new_token() const;
 
-  bool start_node();
-  bool wait_node();  // false as soon as it has ended
-  bool start_host(const std::string& who);
+  // The machine becomes a host with that label. With --capture, its keys are logged.
+  Answer join(const std::string& machine, const std::string& label, const std::string& token);
+  // The machine's host ends, and nothing is left of its membership there.
+  void leave(const std::string& machine);
+  bool start(Service& service);
+  bool kill(Service& service);  // SIGKILL; true once it is gone
+  bool restart_with_key_log(Service& service);
+  // For the decoder of captures, too.
+  void add_member(const std::string& label, const std::string& name, const std::string& address);
 
-  Background node;
-  std::map<std::string, Background> others;  // servers, guests, captures, by name
-  std::map<std::string, std::string> names;  // names as IPv6 addresses
+  Service node, controller;
+  std::chrono::steady_clock::time_point began;  // of `init`
+  std::vector<std::string> tokens;              // the first two, which `init` gives
+  std::map<std::string, Background> others;     // servers, guests, captures, by name
+  std::map<std::string, std::string> names;     // names as IPv6 addresses
   std::map<std::string, std::string> ipv4;
-  bool broken = false;  // --break: the present step leaves out what it should show
-  std::string node_wireguard_key;
-  std::string guest_private_key;
+  std::string guest_file;  // what `guest add` has printed
+  bool broken = false;     // --break: the present step leaves out what it should show
 
  private:
   bool build_network();
+  bool await_end(Service& service);
+  bool log_keys(const std::string& machine, const std::string& config) const;
 
   std::string program_;
   std::string capture_;
@@ -70,6 +102,7 @@ class Scene {
 };
 
 bool write_text(const std::string& path, const std::string& text);
+bool append_text(const std::string& path, const std::string& text);
 // The prefix that all names of the layer share, of any of them: "fd35:12ab::/32".
 std::string names_prefix(const std::string& name);
 

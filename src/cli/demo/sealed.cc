@@ -74,8 +74,8 @@ Seen show_sealed(Scene& scene, bool leak) {
     if (file_has(capture_file(scene.folder(), device), pattern)) readable = device;
   const auto name = wire::name_from_text(scene.names["alice"]);
   const std::string name_octets(name->octets.begin(), name->octets.end());
-  const bool search_works = memory_has(scene.node.pid(), name_octets);
-  const bool in_memory = memory_has(scene.node.pid(), pattern);
+  const bool search_works = memory_has(scene.node.pid, name_octets);
+  const bool in_memory = memory_has(scene.node.pid, pattern);
   if (!on_tun)
     return {false,
             "the capture of alice's own TUN device does not show the marker: the test is broken",

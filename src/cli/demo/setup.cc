@@ -1,142 +1,91 @@
-// The demo's first steps: keys and configuration files, made by the command itself, and everybody started.
+// The demo's first steps: a layer made, and two hosts in it, as a user does both.
 #include <cstdio>
 #include <filesystem>
-#include <thread>
 
-#include "base/bytes.h"
 #include "cli/demo/steps.h"
-#include "wire/name.h"
+#include "config/config.h"
 
 namespace entresol::cli::demo {
 namespace {
 
-constexpr auto kAttachTime = std::chrono::seconds(15);
+constexpr const char* kLayer = "edge";
+constexpr const char* kUsedToken = "E0513";
 
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+double seconds_since(std::chrono::steady_clock::time_point then) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+}
+
+std::string seconds_text(double seconds, const char* what) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.1f s %s", seconds, what);
   return text;
 }
 
-bool certify(Scene& scene, const std::string& who, const std::string& role,
-             const std::string& ipv4) {
-  const Json key = scene.entresol("node", {"keygen", "identity", scene.file(who)});
-  if (!key.contains("secret")) return false;
-  if (who == "node") scene.node_wireguard_key = key.value("wireguard_public_key", "");
-  const Json made = scene.entresol(
-      "node", {"sign", "certificate", "--with", scene.file("edge.key"), "--root",
-               scene.file("edge.pub"), "--identity", scene.file(who + ".pub"), "--label", who,
-               "--role", role, "--ipv4", ipv4, "--out", scene.file(who + ".cert")});
-  scene.names[who] = made.value("address", "");
-  scene.ipv4[who] = ipv4;
-  std::vector<std::string> sign = {"sign",          "registration",
-                                   "--with",        scene.file(who + ".key"),
-                                   "--root",        scene.file("edge.pub"),
-                                   "--certificate", scene.file(who + ".cert"),
-                                   "--out",         scene.file(who + ".member")};
-  if (role == "host") sign.insert(sign.end(), {"--node", scene.file("node.cert")});
-  return scene.entresol("node", sign).contains("file") && !scene.names[who].empty();
+Service read_service(const char* role, const Json& said, const std::string& config) {
+  return {role, config, text_of(said, "control"), static_cast<pid_t>(number_of(said, "pid"))};
 }
 
-bool grant_guest(Scene& scene) {
-  scene.guest_private_key = trimmed(run_program({"wg", "genkey"}).output);
-  const std::string open =
-      trimmed(run_program({"wg", "pubkey"}, std::chrono::seconds(5), scene.guest_private_key + "\n")
-                  .output);
-  scene.ipv4["carol"] = "100.64.7.3";
-  const Json made = scene.entresol(
-      "node", {"sign", "grant", "--with", scene.file("edge.key"), "--root", scene.file("edge.pub"),
-               "--wireguard-key", open, "--label", "carol", "--ipv4", scene.ipv4["carol"], "--node",
-               scene.file("node.cert"), "--out", scene.file("carol.grant")});
-  scene.names["carol"] = made.value("address", "");
-  return !scene.names["carol"].empty();
-}
-
-std::string layer_text(const std::string& who) {
-  return "layers:\n  - label: edge\n    root: edge.pub\n    identity: " + who +
-         ".key\n    certificate: " + who + ".cert\n";
-}
-
-// With --capture: who has the captures and these can read all of it. Each record in a datagram of its own, as on a cable.
-std::string capture_text(const Scene& scene, const std::string& who) {
-  if (scene.capture().empty()) return "";
-  return "key_log: " + Json(scene.capture() + "/" + who + ".keys").dump() +
-         "\nudp: {gro: false, gso: false}\n";
-}
-
-// What certificates and grant say, for the decoder of captures.
-bool write_members(const Scene& scene) {
-  if (scene.capture().empty()) return true;
-  std::string text;
-  for (const auto& [who, address] : scene.names)
-    if (const auto name = wire::name_from_text(address))
-      text += "MEMBER " + base::to_hex(name->octets) + " " + scene.ipv4.at(who) + "\n";
-  return write_text(scene.capture() + "/members.keys", text);
-}
-
-bool write_configuration(const Scene& scene) {
-  bool ok = write_members(scene);
-  ok = ok && write_text(scene.file("node.yaml"),
-                        "listen: 0.0.0.0:4850\ncontrol: node.sock\n" + capture_text(scene, "node") +
-                            layer_text("node") +
-                            "    guests:\n      - {grant: carol.grant, mtu: 1420}\n");
-  const std::pair<const char*, const char*> hosts[] = {{"alice", "bob"}, {"bob", "alice"}};
-  for (auto [who, other] : hosts) {
-    const std::string node = who == std::string("alice") ? "10.71.1.1" : "10.71.2.1";
-    ok = ok && write_text(scene.file(std::string(who) + ".yaml"),
-                          "control: " + std::string(who) + ".sock\n" + capture_text(scene, who) +
-                              layer_text(who) +
-                              "    ipv4_pool: 100.64.0.0/16\n    tun: {name: ent0}\n    nodes:\n   "
-                              "   - {endpoint: \"" +
-                              node + ":4850\", member: node.member}\n    directory: [" + other +
-                              ".member, carol.grant]\n");
-  }
-  return ok;
-}
-
-}  // namespace
-
-Seen show_keys(Scene& scene) {
-  bool ok = scene.entresol("node", {"keygen", "root", scene.file("edge")}).contains("secret");
-  ok = ok && certify(scene, "node", "node", "100.64.0.254");
-  ok = ok && certify(scene, "alice", "host", "100.64.0.1");
-  ok = ok && certify(scene, "bob", "host", "100.64.0.2");
-  ok = ok && grant_guest(scene);
-  ok = ok && write_configuration(scene);
-  if (!ok)
-    return {false, "keys or certificates could not be made; is `wg` (wireguard-tools) there?", ""};
-  return {
-      true,
-      "root, three identities with certificates, a guest's grant: offline, as files; alice is " +
-          scene.names["alice"],
-      ""};
-}
-
-Seen show_attach(Scene& scene) {
-  if (!scene.node.alive() && !scene.start_node())
-    return {false,
-            "the node does not start: " +
-                trimmed(run_program({"head", "-n", "1", scene.file("node.log")}).output),
-            ""};
-  const auto began = std::chrono::steady_clock::now();
-  for (const std::string who : {"alice", "bob"})
-    if (!scene.start_host(who))
-      return {false, who + " is not attached within " + std::to_string(kAttachTime.count()) + " s",
-              ""};
-  const double ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-  char figure[64];
-  std::snprintf(figure, sizeof figure, "%.0f ms for two hosts", ms);
-  // Bob offers what the later steps ask for, in a folder where nothing else is.
+// Bob offers what the later steps ask for, in a folder where nothing else is.
+void offer_files(Scene& scene) {
   std::filesystem::create_directory(scene.file("www"));
   write_text(scene.file("www/index.html"), "hello from bob\n");
   run_program({"truncate", "-s", std::to_string(transfer_size(scene)), scene.file("www/large")});
   start_servers(scene);
-  const bool no_route = scene.in("alice", {"ping", "-c", "1", "-W", "1", "10.71.2.2"}).code != 0;
-  if (!no_route) return {false, "alice reaches bob's underlay address: they share a link", ""};
+}
+
+}  // namespace
+
+Seen show_init(Scene& scene) {
+  scene.began = std::chrono::steady_clock::now();
+  const Answer made = scene.entresol(
+      "node", {"init", kLayer, "--up", "--advertise",
+               std::string(kNodeAddress) + ":" + std::to_string(config::kDefaultControllerPort)});
+  const double seconds = seconds_since(scene.began);
+  if (!made.ok()) return {false, "`entresol init`: " + made.error, ""};
+  const Json& node = part_of(made.said, "node");
+  scene.node = read_service("node", node, text_of(node, "config"));
+  scene.controller =
+      read_service("controller", part_of(made.said, "controller"), text_of(made.said, "config"));
+  for (const Json& token : part_of(made.said, "tokens"))
+    if (token.is_string()) scene.tokens.push_back(token);
+  // With --capture only what runs from now on is of interest: nobody knows the node yet.
+  if (!scene.capture().empty() && !scene.restart_with_key_log(scene.node))
+    return {false, "the node does not start again", ""};
+  const Json status = scene.status("node");
+  for (const Json& layer : part_of(status, "layers"))
+    scene.add_member("node", text_of(layer, "address"), text_of(layer, "ipv4"));
+  if (scene.tokens.size() != 2 || scene.names["node"].empty())
+    return {false, "`entresol init --up` left no node, or no two tokens", ""};
   return {true,
-          "`entresol up` on both: handshake, TUN device, addresses, routes; alice cannot reach "
-          "bob's underlay",
-          figure};
+          "`entresol init edge --up`: root key, controller, a node, and a token for each of two "
+          "hosts",
+          seconds_text(seconds, "until both run")};
+}
+
+Seen show_join(Scene& scene) {
+  const std::string hosts[] = {"alice", "bob"};
+  for (std::size_t i = 0; i < 2; ++i)
+    if (const Answer joined = scene.join(hosts[i], hosts[i], scene.tokens[i]); !joined.ok())
+      return {false, hosts[i] + " does not join: " + joined.error, ""};
+  const Answer ping = scene.entresol("alice", {"ping", "bob", "-n", "1"});
+  const double seconds = seconds_since(scene.began);
+  if (!ping.ok()) return {false, "`entresol ping bob` on alice: " + ping.error, ""};
+  const Answer again = scene.entresol("dave", {"join", "--label", "dave"}, scene.tokens[0] + "\n");
+  if (!again.error.starts_with(kUsedToken))
+    return {false, "a token that was used already: " + (again.ok() ? "admits" : again.error), ""};
+  offer_files(scene);
+  if (scene.in("alice", {"ping", "-c", "1", "-W", "1", "10.71.2.2"}).code == 0)
+    return {false, "alice reaches bob's underlay address: they share a link", ""};
+  return {true,
+          "`entresol join` with a token on each, `entresol ping bob`; a used token is refused "
+          "(E0513); no link is shared",
+          seconds_text(seconds, "from nothing to the first ping")};
+}
+
+void revoke_tokens(Scene& scene) {
+  const Answer listed = scene.entresol("node", {"token", "list"});
+  for (const Json& token : part_of(listed.said, "tokens"))
+    scene.entresol("node", {"token", "revoke", text_of(token, "id")});
 }
 
 }  // namespace entresol::cli::demo

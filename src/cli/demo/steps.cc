@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <filesystem>
+
 namespace entresol::cli::demo {
 namespace {
 
@@ -10,67 +12,70 @@ void route(Scene& scene, const char* verb) {
   scene.in("alice", {"ip", "route", verb, names, "dev", "ent0", "src", scene.names["alice"]});
 }
 
+// A step that is broken by leaving out what it is about: `show` is told whether it is whole.
+Step omitting(const char* id, const char* title, Seen (*show)(Scene&, bool whole),
+              void (*mend)(Scene&) = nullptr) {
+  return {id,
+          title,
+          {"join"},
+          [show](Scene& scene) { return show(scene, !scene.broken); },
+          [](Scene& scene) { scene.broken = true; },
+          [mend](Scene& scene) {
+            scene.broken = false;
+            if (mend != nullptr) mend(scene);
+          }};
+}
+
 }  // namespace
 
 std::vector<Step> all_steps() {
   std::vector<Step> steps;
-  steps.push_back({"keys",
-                   "Keys, certificates and a guest's grant, made offline",
-                   {},
-                   show_keys,
-                   [](Scene& scene) { write_text(scene.file("edge.key"), "not a key\n"); }});
   steps.push_back(
-      {"attach", "A node, and two hosts that dial it", {"keys"}, show_attach, [](Scene& scene) {
-         write_text(scene.file("node.yaml"), "listen: nowhere\n");
+      {"init", "A layer from nothing: a controller and a node", {}, show_init, [](Scene& scene) {
+         // As if another layer had been made there.
+         std::filesystem::create_directory(scene.file("node"));
+         write_text(scene.file("node/root.key"), "");
        }});
+  steps.push_back(
+      {"join", "Two hosts join, each with a token", {"init"}, show_join, revoke_tokens});
   steps.push_back({"ping",
                    "ping from host to host",
-                   {"attach"},
+                   {"join"},
                    [](Scene& scene) { return show_ping(scene, "alice"); },
                    [](Scene& scene) { route(scene, "del"); },
                    [](Scene& scene) { route(scene, "add"); }});
   steps.push_back({"curl",
                    "curl from host to host",
-                   {"attach"},
+                   {"join"},
                    [](Scene& scene) { return show_curl(scene, "alice"); },
                    [](Scene& scene) { stop_server(scene, "web"); },
                    start_servers});
   steps.push_back({"iperf3",
                    "iperf3 from host to host",
-                   {"attach"},
+                   {"join"},
                    [](Scene& scene) { return show_iperf(scene, "alice"); },
                    [](Scene& scene) { stop_server(scene, "iperf3"); },
                    start_servers});
   steps.push_back({"errors",
                    "What cannot be delivered is told to the application",
-                   {"attach"},
+                   {"join"},
                    show_errors,
                    [](Scene& scene) { scene.node.signal(SIGSTOP); },
                    [](Scene& scene) { scene.node.signal(SIGCONT); }});
-  steps.push_back({"sealed",
-                   "Sealed end to end: a marker is on no link and not in the node",
-                   {"attach"},
-                   [](Scene& scene) { return show_sealed(scene, scene.broken); },
-                   [](Scene& scene) { scene.broken = true; },
-                   [](Scene& scene) { scene.broken = false; }});
-  steps.push_back({"rotate",
-                   "Keys replaced under traffic",
-                   {"attach"},
-                   [](Scene& scene) { return show_rotation(scene, !scene.broken); },
-                   [](Scene& scene) { scene.broken = true; },
-                   [](Scene& scene) { scene.broken = false; }});
+  steps.push_back(omitting("sealed",
+                           "Sealed end to end: a marker is on no link and not in the node",
+                           [](Scene& scene, bool whole) { return show_sealed(scene, !whole); }));
+  steps.push_back(omitting("rotate", "Keys replaced under traffic", show_rotation));
   steps.push_back({"guest",
                    "A stock WireGuard client reaches a native host",
-                   {"attach"},
+                   {"join"},
                    show_guest,
                    [](Scene& scene) { start_guest(scene, false); },
                    [](Scene& scene) { stop_server(scene, "wireguard-go"); }});
-  steps.push_back({"kill",
-                   "Without the node nothing flows",
-                   {"attach"},
-                   [](Scene& scene) { return show_killed(scene, !scene.broken); },
-                   [](Scene& scene) { scene.broken = true; },
-                   [](Scene& scene) { scene.broken = false; }});
+  steps.push_back(omitting("revoke", "A host that is revoked is out at once", show_revoked));
+  steps.push_back(omitting("controller", "Without the controller everything that runs goes on",
+                           show_controller, [](Scene& scene) { scene.start(scene.controller); }));
+  steps.push_back(omitting("kill", "Without the node nothing flows", show_killed));
   return steps;
 }
 

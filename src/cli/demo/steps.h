@@ -6,8 +6,9 @@
 namespace entresol::cli::demo {
 
 // setup.cc
-Seen show_keys(Scene& scene);
-Seen show_attach(Scene& scene);
+Seen show_init(Scene& scene);
+Seen show_join(Scene& scene);
+void revoke_tokens(Scene& scene);
 
 // traffic.cc
 std::size_t transfer_size(const Scene& scene);  // octets of one transfer
@@ -25,6 +26,11 @@ Seen show_sealed(Scene& scene, bool leak);
 
 // guest.cc
 Seen show_guest(Scene& scene);
-void start_guest(Scene& scene, bool right_key);
+// What went wrong; empty: nothing.
+std::string start_guest(Scene& scene, bool right_key);
+
+// membership.cc
+Seen show_revoked(Scene& scene, bool revoke);
+Seen show_controller(Scene& scene, bool comes_back);
 
 }  // namespace entresol::cli::demo

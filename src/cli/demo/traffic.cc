@@ -176,9 +176,7 @@ Seen show_rotation(Scene& scene, bool rotate) {
       "rotation.log");
   for (int i = 0; i < 4; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(400));
-    if (rotate)
-      scene.entresol(i % 2 == 0 ? "alice" : "bob",
-                     {"rekey", "-c", scene.file(i % 2 == 0 ? "alice.yaml" : "bob.yaml")});
+    if (rotate) scene.entresol(i % 2 == 0 ? "alice" : "bob", {"rekey"});
   }
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (pinging.alive() && std::chrono::steady_clock::now() < until)
@@ -194,13 +192,13 @@ Seen show_rotation(Scene& scene, bool rotate) {
 }
 
 Seen show_killed(Scene& scene, bool kill) {
-  if (kill) scene.node.kill_now();
+  if (kill && !scene.kill(scene.node)) return {false, "the node does not end", ""};
   const bool stopped =
       scene.in("alice", {"ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", scene.names["bob"]})
           .code != 0;
   if (!stopped) return {false, "alice still reaches bob", ""};
   const auto began = std::chrono::steady_clock::now();
-  if (!scene.start_node()) return {false, "the node does not come back", ""};
+  if (!scene.start(scene.node)) return {false, "the node does not come back", ""};
   bool back = false;
   const auto until = began + std::chrono::seconds(20);
   while (!back && std::chrono::steady_clock::now() < until)

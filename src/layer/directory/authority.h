@@ -212,6 +212,10 @@ class Authority {
   const std::map<TokenId, TokenRecord>& tokens() const { return tokens_; }
   const std::map<TokenId, ApiTokenRecord>& api_tokens() const { return api_tokens_; }
   const std::map<wire::Name, RegistrationRecord>& registrations() const { return registrations_; }
+  // Until when certificates can be issued; 0: for ever, by the root itself.
+  base::UnixSeconds issues_until() const {
+    return issuer_.delegation.empty() ? 0 : delegated_.not_after;
+  }
   std::uint64_t free_addresses() const { return pool_.available(); }
   // By label or name's text; null if there is none that is not revoked.
   const MemberRecord* find_member(std::string_view who) const;

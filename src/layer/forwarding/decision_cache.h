@@ -38,7 +38,10 @@ struct alignas(64) DecisionKey {
   }
 };
 
-// All zero: an empty entry.
+// A refusal that is none of a policy's rules.
+inline constexpr std::uint16_t kNoRule = 0xffff;
+
+// Epoch zero: an empty entry.
 struct alignas(64) Decision {
   std::uint32_t epoch = 0;   // of the tables when it was last found to hold; 0: empty entry
   std::uint32_t policy = 0;  // generation of the layer's policy and services
@@ -48,10 +51,12 @@ struct alignas(64) Decision {
   std::uint32_t source_generation = 0;
   std::uint32_t destination_generation = 0;
   base::DropReason drop = base::DropReason::none;
-  std::uint32_t last_used = 0;  // batch number
+  std::uint16_t rule = kNoRule;  // of the policy, that refused
+  std::uint32_t last_used = 0;   // batch number
   std::uint64_t packets = 0;
   wire::Name to;  // the member that `egress` leads to
 };
+static_assert(sizeof(Decision) == 64);
 
 class DecisionCache {
  public:

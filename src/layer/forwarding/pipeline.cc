@@ -341,7 +341,7 @@ void Pipeline::hit(Packet& packet, Decision& decision) {
   if (decision.egress.value() < queues_.size())
     __builtin_prefetch(&queues_[decision.egress.value()]);
   if (decision.drop != DropReason::none) [[unlikely]]
-    drop(packet, decision.drop);
+    refuse(packet, decision);
 }
 
 // Of several packets of one flow the service is asked about the first; the others then find what was kept. With
@@ -403,7 +403,7 @@ void Pipeline::keep_and_follow(Packet& packet, const Miss& miss) {
     decision.packets = kept->packets + 1;
     *kept = decision;
   }
-  if (decision.drop != DropReason::none) drop(packet, decision.drop);
+  if (decision.drop != DropReason::none) refuse(packet, decision);
 }
 
 // What this member sends itself may be of any of its layers; a link is of one.
@@ -429,6 +429,7 @@ DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
   const LayerTable& layer = tables_.layers[miss.layer];
   decision.epoch = tables_.links.epoch();
   decision.policy = decider_.generation();
+  decision.rule = miss.rule;
   decision.ingress_generation = tables_.links[miss.ingress].generation;
   decision.source_generation = layer.names.generation(miss.view.source());
   decision.to = miss.to;

@@ -2,8 +2,8 @@
 // bottom in this order; what the steps need from above (who decides, who lives here) is declared here.
 //
 // Pure: bursts and `now` in; bursts to send, control messages and reports out. One worker, not thread-safe. Per packet: no
-// allocation, no lock, no virtual call (one virtual call per batch where a batch has misses or local packets). The Decider
-// and the Local are called from within process() and originate() and must not call back into the pipeline.
+// allocation, no lock, no virtual call (one virtual call per batch where a batch has misses or local packets, and one per
+// packet that a rule refuses). The Decider and the Local are called from within process() and originate() and must not call back into the pipeline.
 #pragma once
 
 #include <array>
@@ -49,6 +49,7 @@ struct Packet {
   base::DropReason drop = base::DropReason::none;
   std::uint8_t traffic_class = 0;  // of the outer packet, in and then out
   bool done = false;               // consumed here: dropped, or taken by Local
+  std::uint16_t rule = kNoRule;    // of the policy, that refused it
   Decision* decision = nullptr;
   std::uint64_t hash = 0;
 };
@@ -61,6 +62,7 @@ struct Miss {
   std::uint8_t layer = 0;
   LinkId ingress;
   base::DropReason drop = base::DropReason::none;  // out: why not
+  std::uint16_t rule = kNoRule;                    // out: of the policy, that refused
   bool keep = false;                               // out
   wire::Name to;                                   // out: the member to deliver to
 };
@@ -70,6 +72,13 @@ class Decider {
   virtual void decide(std::span<Miss> misses) = 0;
   // Moves when decisions made before no longer hold (a policy, a service's version).
   virtual std::uint32_t generation() const = 0;
+  // A packet was refused by the rule that a decision has named, whether it was just made or kept.
+  virtual void refused(std::uint8_t layer, std::uint16_t rule) { (void)layer, (void)rule; }
+  // For the sender of such a packet.
+  virtual std::string_view rule_name(std::uint8_t layer, std::uint16_t rule) const {
+    (void)layer, (void)rule;
+    return {};
+  }
 };
 
 // What lives at this member. Provided by layer/session and the roles. A packet that is consumed gets done = true, with a
@@ -196,6 +205,7 @@ class Pipeline {
   void seal_link(LinkId id);
 
   void drop(Packet& packet, base::DropReason reason);
+  void refuse(Packet& packet, const Decision& decision);
   void report_errors(base::TimePoint now);
   bool may_send_error(base::TimePoint now);
   void hand_over(Packet& error, base::TimePoint now);

@@ -97,9 +97,14 @@ void Pipeline::report_errors(base::TimePoint now) {
     header.flow_id = view.flow_id();
     header.source = layer.own;
     header.destination = view.source();
-    const std::uint32_t info = info_for(packet.drop, view, tables_.links[packet.egress]);
+    std::uint32_t info = info_for(packet.drop, view, tables_.links[packet.egress]);
+    std::string_view words = text->text;
+    if (packet.rule != kNoRule) {
+      info = packet.rule;
+      words = decider_.rule_name(layer_of(packet.ingress, view.layer()), packet.rule);
+    }
     const base::Bytes octets =
-        wire::emit_packet(header, wire::emit_error(text->type, info, text->text, view));
+        wire::emit_packet(header, wire::emit_error(text->type, info, words, view));
     if (octets.empty() || octets.size() > error_room_[errors_].size()) continue;
     std::copy(octets.begin(), octets.end(), error_room_[errors_].begin());
     Packet& error = packets_[count_];
@@ -113,6 +118,15 @@ void Pipeline::report_errors(base::TimePoint now) {
     ++counters_.errors_sent;
     hand_over(error, now);
   }
+}
+
+// What a decision has refused, for itself or for its rule.
+void Pipeline::refuse(Packet& packet, const Decision& decision) {
+  drop(packet, decision.drop);
+  if (decision.rule == kNoRule) return;
+  packet.rule = decision.rule;
+  const std::uint32_t wire_layer = base::load_be32(packet.data + wire::offset::kLayer);
+  decider_.refused(layer_of(packet.ingress, wire_layer), decision.rule);
 }
 
 bool Pipeline::may_send_error(base::TimePoint now) {

@@ -1,15 +1,27 @@
 // What a member holds for each of its layers. Private to layer/member.
 #pragma once
 
+#include <chrono>
 #include <map>
 
 #include "layer/member/member.h"
 
 namespace entresol::layer::member {
 
+// Who dials keeps the way back open (NAT), and notices a node that has lost its keys: it answers with a reset.
+inline constexpr base::Duration kDialledKeepalive = std::chrono::seconds(5);
+inline constexpr base::UnixSeconds kRenewInterval = 3600;  // of the own registration
+
 struct GuestAddresses {
   inner::MemberAddresses addresses;
   std::uint16_t mtu = 1420;
+};
+
+// Somebody who has not seen yet what this member shows now: a neighbour on a link, or the far end of a session.
+struct Member::Show {
+  std::uint64_t generation = 0;          // of what it has to see
+  std::optional<security::PeerId> peer;  // a link's
+  wire::Name local, far;                 // else a session's
 };
 
 struct Member::Layer {
@@ -32,10 +44,13 @@ struct Member::Layer {
   std::map<forwarding::LinkId, GuestAddresses> guest_addresses;
   std::map<wire::Name, forwarding::LinkId> guest_links;
   std::vector<std::pair<forwarding::LinkId, base::Bytes>> for_guests;  // fragments, after the batch
-  base::Bytes certificate_chain;
   std::vector<wire::Name> attachments;
+  std::vector<base::Endpoint> endpoints;
   base::UnixSeconds renew_at = 0;  // the own registration's lease
-  base::UnixSeconds next_expiry = 0;
+  bool standing = true;            // Membership::standing, as it was last acted upon
+  std::multimap<base::TimePoint, Show> shows;
+  // Of links whose far end has another key now: the peers that they had, until the first keys with the new one.
+  std::map<forwarding::LinkId, std::vector<security::PeerId>> superseded;
   wire::Name attached_to;  // the node behind the default link
 
   Peers& peers(bool of_guests) { return of_guests ? guests : native; }

@@ -1,4 +1,5 @@
-// Control: layers, links, handshakes, keys, timers. What becomes of packets that live here is in local.cc.
+// Control: layers, links, handshakes, keys, timers. Guests come and go in guests.cc, members' standing is in standing.cc;
+// what becomes of packets that live here is in local.cc.
 #include "layer/member/member.h"
 
 #include <algorithm>
@@ -17,11 +18,6 @@ using forwarding::Link;
 using forwarding::LinkId;
 using forwarding::LinkKind;
 
-// Who dials keeps the way back open (NAT), and notices a node that has lost its keys: it answers with a reset.
-constexpr base::Duration kDialledKeepalive = std::chrono::seconds(5);
-constexpr base::UnixSeconds kLease = 24 * 3600;
-constexpr base::UnixSeconds kRenewInterval = 3600;
-constexpr base::UnixSeconds kGuestInterval = 10;
 constexpr std::int64_t kNanos = 1'000'000'000;
 
 security::Config configure(const LayerSetup& setup, security::Protocol protocol,
@@ -70,8 +66,8 @@ Member::Layer::Layer(LayerSetup setup, bool node, const crypto::SecretBytes<32>&
       random, indices);
   if (node)
     guests.machine = std::make_unique<security::Associations>(
-        configure(setup, security::Protocol::kWireGuard, link_reset_secret), nullptr, random,
-        indices);
+        configure(setup, security::Protocol::kWireGuard, link_reset_secret),
+        membership.guest_verifier(), random, indices);
 }
 
 Member::Member(const MemberConfig& config, forwarding::Decider& decider, Output& output,
@@ -97,14 +93,16 @@ base::Result<LayerIndex> Member::add_layer(LayerSetup setup, base::UnixSeconds n
   const auto sequence = setup.sequence;
   const auto lease_end = setup.lease_end;
   const auto attachments = setup.attachments;
+  const auto endpoints = setup.endpoints;
   if (layers_.empty()) link_reset_secret_ = setup.reset_secret;
   auto layer = std::make_unique<Layer>(std::move(setup), config_.node, link_reset_secret_, random_,
                                        indices_);
-  if (auto own = layer->membership.set_own(std::move(chain), sequence, lease_end, attachments, now);
+  if (auto own = layer->membership.set_own(std::move(chain), sequence, lease_end, attachments, now,
+                                           endpoints);
       !own)
     return tl::unexpected(own.error());
-  layer->certificate_chain = layer->membership.own_certificate();
   layer->attachments = attachments;
+  layer->endpoints = endpoints;
   layer->renew_at = now + kRenewInterval;
   if (config_.key_log) layer->agent.sessions().set_key_log(config_.key_log);
   forwarding::LayerTable table;
@@ -119,12 +117,12 @@ base::Result<LayerIndex> Member::add_layer(LayerSetup setup, base::UnixSeconds n
 
 base::Result<wire::Name> Member::learn(LayerIndex layer, base::ByteView certificate,
                                        base::ByteView registration, base::UnixSeconds now) {
-  return layers_[layer]->membership.learn(certificate, registration, now);
-}
-
-base::Result<wire::Name> Member::learn_guest(LayerIndex layer, base::Bytes grant_chain,
-                                             base::UnixSeconds now) {
-  return layers_[layer]->membership.learn_guest(std::move(grant_chain), now);
+  auto& membership = layers_[layer]->membership;
+  const std::uint64_t before = membership.key_changes();
+  auto name = membership.learn(certificate, registration, now);
+  if (name && membership.key_changes() != before) take_new_key(layer, *name);
+  due_ = true;
+  return name;
 }
 
 base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
@@ -152,48 +150,37 @@ base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
     layer.attached_to = node;
     layer.agent.set_resolver(node);
     layer.agent.set_carrier(link.send != nullptr, {}, 0);
+    layer.agent.set_unreachable(false);
     layer.agent.set_mtu(forwarding::inner_mtu(max_packet));
     layer.membership.set_link_size(forwarding::inner_mtu(max_packet));
   }
   tables_.links.changed(link_id);
+  due_ = true;
   return link_id;
 }
 
-base::Result<LinkId> Member::add_guest(LayerIndex index, base::Bytes grant_chain,
-                                       std::optional<crypto::SecretBytes<32>> preshared_key,
-                                       std::uint16_t mtu, base::UnixSeconds now) {
+void Member::undial(LinkId id) {
+  if (id.value() >= tables_.links.size()) return;
+  const Link& link = tables_.links[id];
+  if (!link.used || link.kind != LinkKind::kNode) return;
+  const LayerIndex index = link.layer;
   Layer& layer = *layers_[index];
-  auto grant = layer.membership.trust().grant(grant_chain, now);
-  if (!grant) return tl::unexpected(grant.error());
-  const auto& own = layer.membership.own().name;
-  if (!grant->nodes.empty() &&
-      std::find(grant->nodes.begin(), grant->nodes.end(), own) == grant->nodes.end())
-    return base::fail(base::code::kCertificateUntrusted,
-                      "grant of '" + grant->label + "' is for other nodes");
-  auto name = layer.membership.learn_guest(std::move(grant_chain), now);
-  if (!name) return tl::unexpected(name.error());
-  layer.membership.speak_for(*name);
-  security::PeerConfig peer;
-  peer.key = grant->wireguard_key;
-  peer.preshared_key = std::move(preshared_key);
-  peer.name = *name;
-  const security::PeerId id = layer.guests.machine->add(peer);
-  const LinkId link_id = link_for(index, true, id);
-  Link& link = tables_.links[link_id];
-  link.kind = LinkKind::kGuest;
-  link.protocol = security::Protocol::kWireGuard;
-  link.max_packet = mtu;
-  link.name = *name;
-  GuestAddresses addresses;
-  addresses.addresses.ipv6 = name->octets;
-  addresses.addresses.ipv4 = grant->ipv4;
-  addresses.mtu = mtu;
-  layer.guest_addresses[link_id] = addresses;
-  layer.guest_links[*name] = link_id;
-  layer.agent.set_mtu(forwarding::inner_mtu(accepted_over_ipv4_));
-  tables_.layers[index].names.place(*name, link_id);
-  tables_.links.changed(link_id);
-  return link_id;
+  security::Events events;
+  layer.native.machine->remove(link.peer, events);
+  carry_out(index, false, events, ticked_at_);
+  drop_superseded(index, id);
+  std::erase_if(layer.native.links, [&](const auto& peer) { return peer.second == id; });
+  auto& names = tables_.layers[index].names;
+  if (names.default_link == id) {
+    names.default_link = kSelf;
+    layer.attached_to = {};
+    layer.agent.set_resolver(std::nullopt);
+    layer.agent.set_carrier(false, ticked_at_, unix_nanos_);
+    layer.agent.set_unreachable(true);
+  }
+  names.remove_all(id);
+  tables_.links.remove(id);
+  due_ = true;
 }
 
 // ---- packets -----------------------------------------------------------------------------------------------------
@@ -261,7 +248,8 @@ void Member::flush_agent(LayerIndex index, base::TimePoint now) {
   for (session::Reply& reply : layer.agent.replies()) {
     auto guest = layer.guest_links.find(reply.local);
     if (guest == layer.guest_links.end()) {
-      output_.deliver_reply(index, reply.packet);
+      // A guest that has gone meanwhile is told nothing.
+      if (reply.local == layer.membership.own().name) output_.deliver_reply(index, reply.packet);
     } else {
       const base::MutableBytes bytes(reply.packet);
       send(pipeline_.to_guest(guest->second, std::span(&bytes, 1)));
@@ -279,7 +267,9 @@ void Member::flush_agent(LayerIndex index, base::TimePoint now) {
 // ---- handshakes and keys -----------------------------------------------------------------------------------------
 
 void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
-  unix_nanos_ = unix_nanos;
+  unix_nanos_ = ticked_unix_nanos_ = unix_nanos;
+  ticked_at_ = now;
+  due_ = false;
   auto& queue = pipeline_.control();
   std::size_t handled = 0;
   for (std::size_t costly = 0; handled < queue.size() && costly < config_.handshakes_per_tick;
@@ -305,17 +295,27 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
     }
     if (layer.agent.next_timer() <= now) layer.agent.on_timer(now, unix_nanos);
     renew(i, unix_nanos / kNanos);
-    expire_guests(i, unix_nanos / kNanos);
-    // A link that is dialled has keys all the time: applications do not wait for the first packet's handshake.
-    for (auto& [peer, link] : layer.native.links) {
-      if (tables_.links[link].kind != LinkKind::kNode || tables_.links[link].send) continue;
-      security::Events events;
-      layer.native.machine->connect(peer, now, unix_nanos, events);
-      carry_out(i, false, events, now);
-    }
+    end_what_has_ended(i, unix_nanos / kNanos);
+    show_due(i, now, unix_nanos);
+    connect_dialled(i, now, unix_nanos);
   }
   flush_agents(now, unix_nanos);
   report_traffic(now, unix_nanos);
+}
+
+// A link that is dialled has keys all the time: applications do not wait for the first packet's handshake.
+void Member::connect_dialled(LayerIndex index, base::TimePoint now, std::int64_t unix_nanos) {
+  Layer& layer = *layers_[index];
+  if (!layer.standing) return;
+  for (const auto& [peer, id] : layer.native.links) {
+    const Link& link = tables_.links[id];
+    if (link.kind != LinkKind::kNode || link.send || link.peer != peer ||
+        layer.membership.revoked(link.name))
+      continue;
+    security::Events events;
+    layer.native.machine->connect(peer, now, unix_nanos, events);
+    carry_out(index, false, events, now);
+  }
 }
 
 base::TimePoint Member::next_timer() const {
@@ -324,6 +324,8 @@ base::TimePoint Member::next_timer() const {
     next = std::min(next, layer->agent.next_timer());
     next = std::min(next, layer->native.machine->next_timer());
     if (layer->guests.machine) next = std::min(next, layer->guests.machine->next_timer());
+    if (!layer->shows.empty()) next = std::min(next, layer->shows.begin()->first);
+    next = std::min(next, next_end(*layer));
   }
   return next;
 }
@@ -403,12 +405,17 @@ void Member::peer_up(LayerIndex index, bool guests, const security::PeerUp& even
     return;
   }
   const auto* member = layer.membership.find(event.name);
-  if (member != nullptr && member->role == membership::Role::kHost) {
-    if (link.name != event.name) tables_.links.changed(id);
-    link.name = event.name;
-    tables_.layers[index].names.place(event.name, id);
-    tables_.links.changed();
-  }
+  if (member == nullptr) return;
+  if (link.name != event.name) tables_.links.changed(id);
+  link.name = event.name;
+  if (member->role != membership::Role::kHost) return;
+  auto& names = tables_.layers[index].names;
+  const auto* place = names.find(event.name);
+  // It has another key now: what was made with the old one is over.
+  if (place != nullptr && place->link != id && tables_.links[place->link].kind == LinkKind::kHost)
+    drop_link(index, place->link);
+  names.place(event.name, id);
+  tables_.links.changed();
 }
 
 // A link that was dialled to us takes what the underlay of its family takes, and no more than the far end has said.
@@ -424,40 +431,6 @@ void Member::fit_link(Link& link, std::uint16_t said) {
   if (said >= 1280)
     link.max_packet =
         static_cast<std::uint16_t>(std::min<std::size_t>(link.max_packet, said + kHead));
-}
-
-// The own registration is signed anew long before its lease ends; later handshakes show the new one.
-void Member::renew(LayerIndex index, base::UnixSeconds now) {
-  Layer& layer = *layers_[index];
-  if (now < layer.renew_at) return;
-  layer.renew_at = now + kRenewInterval;
-  // Fails only when the certificate itself has ended; the old registration then stays until it ends too.
-  (void)layer.membership.set_own(layer.certificate_chain, static_cast<std::uint64_t>(unix_nanos_),
-                                 now + kLease, layer.attachments, now);
-}
-
-// A guest shows no certificate in its handshakes: its grant is looked at here.
-void Member::expire_guests(LayerIndex index, base::UnixSeconds now) {
-  Layer& layer = *layers_[index];
-  if (now < layer.next_expiry) return;
-  layer.next_expiry = now + kGuestInterval;
-  for (auto guest = layer.guest_links.begin(); guest != layer.guest_links.end();) {
-    const auto [name, id] = *guest;
-    const auto* member = layer.membership.find(name);
-    if (member != nullptr && now < member->until) {
-      ++guest;
-      continue;
-    }
-    security::Events events;
-    layer.guests.machine->remove(tables_.links[id].peer, events);
-    carry_out(index, true, events, {});
-    layer.guests.links.erase(tables_.links[id].peer);
-    layer.guest_addresses.erase(id);
-    output_.note({Happening::kGuestEnded, index, id, tables_.links[id].path});
-    tables_.layers[index].names.remove(name);
-    tables_.links.remove(id);
-    guest = layer.guest_links.erase(guest);
-  }
 }
 
 // A host's link to its node; null at a node, which has many.
@@ -488,6 +461,7 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
       if (first) output_.note({Happening::kLinkUp, index, id, link.path});
       tables_.links.changed();
       if (&link == way_in(index)) layer.agent.set_carrier(true, now, unix_nanos_);
+      if (!guests && link.peer == with->peer) drop_superseded(index, id);
     } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
       tables_.receive.erase(gone->local_index);
       peers.keys.erase({gone->peer, gone->local_index});
@@ -543,6 +517,7 @@ void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
 void Member::rekey(base::TimePoint now, std::int64_t unix_nanos) {
   for (LayerIndex i = 0; i < layer_total(); ++i) {
     Layer& layer = *layers_[i];
+    if (!layer.standing) continue;
     security::Events events;
     for (auto& [peer, link] : layer.native.links)
       layer.native.machine->rekey(peer, now, unix_nanos, events);

@@ -29,6 +29,10 @@ enum class Happening : std::uint8_t {
   kLinkMoved,         // the far end is at `path` now
   kHandshakeRefused,  // a message from `path`, and why
   kGuestEnded,        // its grant has
+  kMemberEnded,       // what it had shown has ended, and so have its link and sessions
+  kMemberRevoked,     // and its link and sessions, if it had any, ended
+  kRegistered,  // the own registration, and perhaps the certificate, is another one: own_objects()
+  kOwnEnded,  // the own certificate has: the layer's links and sessions are gone until it is renewed
 };
 struct Note {
   Happening what;
@@ -36,6 +40,9 @@ struct Note {
   forwarding::LinkId link;  // kSelf: none
   security::Path path;
   base::DropReason reason = base::DropReason::none;
+  // Of kGuestEnded and what follows: whom it concerns. The directory may have forgotten it.
+  wire::Name name{};
+  std::string label{};
 };
 
 // Where things go. Called from within the member's functions.
@@ -61,6 +68,8 @@ struct LayerSetup {
   std::uint64_t sequence = 1;  // of the own registration
   base::UnixSeconds lease_end = 0;
   std::vector<wire::Name> attachments;
+  std::vector<base::Endpoint> endpoints =
+      {};  // a node's: where its registration says it is dialled
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
   crypto::SecretBytes<32>
       reset_secret;  // of sessions; the first layer's also of links, which share one range of indices
@@ -83,19 +92,40 @@ class Member : private forwarding::Local {
 
   // Errors as Trust's; kConfigBadValue for a second layer with the same first bits.
   base::Result<LayerIndex> add_layer(LayerSetup setup, base::UnixSeconds now);
-  // Another member, from files: certificate chain and registration. A node knows hosts without this.
+  // Another member, from files or the controller: certificate chain and registration; see Membership::learn. A node knows
+  // hosts without this. Links and sessions go over to a native key that has changed with their next handshake, which comes
+  // at once.
   base::Result<wire::Name> learn(LayerIndex layer, base::ByteView certificate,
                                  base::ByteView registration, base::UnixSeconds now);
-  // A guest of some node, from its grant; the node that speaks for it must be known already.
+  // A guest of some node, from its grant. That of a guest which is attached here extends it, or ends it if it is for other
+  // nodes now.
   base::Result<wire::Name> learn_guest(LayerIndex layer, base::Bytes grant_chain,
                                        base::UnixSeconds now);
   // A host's way into the layer, or a node's to another node. `max_packet`: forwarding::Link.
   base::Result<forwarding::LinkId> dial(LayerIndex layer, const wire::Name& node,
                                         const base::Endpoint& endpoint, std::uint16_t max_packet);
-  // A plain WireGuard client that may attach here.
+  // Ends the link and forgets where it led. kSelf, and links that were not dialled, are left alone.
+  void undial(forwarding::LinkId link);
+  // A plain WireGuard client that may attach here. One that is here already keeps its link, and its preshared key unless
+  // another is given.
   base::Result<forwarding::LinkId> add_guest(LayerIndex layer, base::Bytes grant_chain,
                                              std::optional<crypto::SecretBytes<32>> preshared_key,
                                              std::uint16_t mtu, base::UnixSeconds now);
+  // False if it was not here.
+  bool remove_guest(LayerIndex layer, const wire::Name& guest);
+
+  // What this member shows, to be handed to a controller. Note kRegistered says that it has changed: renew_certificate(),
+  // and every hour.
+  membership::Objects own_objects(LayerIndex layer) const;
+  // The own certificate anew; the own registration is made anew with it. Peers are shown them by new handshakes, spread over
+  // the next seconds. Errors as Trust's; kConfigBadValue for another role or address, or an older one: nothing changes.
+  base::Result<void> renew_certificate(LayerIndex layer, base::Bytes chain, base::TimePoint now,
+                                       std::int64_t unix_nanos);
+  // Ends links and sessions with the name at once, and refuses it (name_revoked) until `until` or readmit().
+  void revoke(LayerIndex layer, const wire::Name& name, base::UnixSeconds until,
+              base::TimePoint now, std::int64_t unix_nanos);
+  void readmit(LayerIndex layer, const wire::Name& name);
+
   // Size of links that hosts dial to this node.
   void set_accepted_max_packet(std::uint16_t over_ipv4, std::uint16_t over_ipv6) {
     accepted_over_ipv4_ = over_ipv4;
@@ -113,7 +143,9 @@ class Member : private forwarding::Local {
   // Handshakes that wait, and timers. Call it when next_timer() has come or work_waits(), and after receive().
   void tick(base::TimePoint now, std::int64_t unix_nanos);
   base::TimePoint next_timer() const;
-  bool work_waits() const { return !pipeline_.control().empty() || !session_handshakes_.empty(); }
+  bool work_waits() const {
+    return due_ || !pipeline_.control().empty() || !session_handshakes_.empty();
+  }
 
   void rekey(base::TimePoint now, std::int64_t unix_nanos);  // all links and sessions, now
   void send_echo(LayerIndex layer, const wire::Name& far, std::uint8_t ttl,
@@ -162,8 +194,29 @@ class Member : private forwarding::Local {
   const forwarding::Link* way_in(LayerIndex layer) const;
   forwarding::LinkId link_for(LayerIndex layer, bool guests, security::PeerId peer);
   void fit_link(forwarding::Link& link, std::uint16_t said);
+  void connect_dialled(LayerIndex layer, base::TimePoint now, std::int64_t unix_nanos);
+  // standing.cc
+  struct Show;
+  using Names = std::map<wire::Name, std::string>;  // and labels
+  std::uint64_t next_sequence(const Layer& layer) const;
   void renew(LayerIndex layer, base::UnixSeconds now);
-  void expire_guests(LayerIndex layer, base::UnixSeconds now);
+  void registered(LayerIndex layer);
+  void show_all(LayerIndex layer, base::UnixSeconds left, base::TimePoint now);
+  void show_sessions_of(LayerIndex layer, const wire::Name& local, base::UnixSeconds left);
+  void show_due(LayerIndex layer, base::TimePoint now, std::int64_t unix_nanos);
+  bool show(LayerIndex layer, const Show& show, base::TimePoint now, std::int64_t unix_nanos);
+  void take_new_key(LayerIndex layer, const wire::Name& name);
+  void redial(LayerIndex layer, forwarding::LinkId link, const membership::Key& key);
+  void drop_superseded(LayerIndex layer, forwarding::LinkId link);
+  base::TimePoint next_end(const Layer& layer) const;
+  void end_what_has_ended(LayerIndex layer, base::UnixSeconds now);
+  void check_standing(LayerIndex layer, base::UnixSeconds now);
+  void end(LayerIndex layer, const Names& names, Happening what, base::DropReason reason);
+  void end_link(LayerIndex layer, forwarding::LinkId link);
+  void drop_link(LayerIndex layer, forwarding::LinkId link);
+  // guests.cc
+  void drop_guest(LayerIndex layer, forwarding::LinkId link);
+  void took_grant(LayerIndex layer, const wire::Name& guest, base::UnixSeconds left);
   void keys_ready(LayerIndex layer, bool guests, const security::KeysReady& event);
   void peer_up(LayerIndex layer, bool guests, const security::PeerUp& event);
 
@@ -185,6 +238,10 @@ class Member : private forwarding::Local {
   std::uint16_t accepted_over_ipv4_ = 1444;
   std::uint16_t accepted_over_ipv6_ = 1424;
   std::int64_t unix_nanos_ = 0;  // of the call that is being served
+  // Both clocks at the last tick: what ends at a time of the calendar is waited for by them.
+  base::TimePoint ticked_at_{};
+  std::int64_t ticked_unix_nanos_ = 0;
+  bool due_ = false;  // something was set up or changed that tick() has to see to
 };
 
 }  // namespace entresol::layer::member

@@ -22,6 +22,10 @@ class RawLink : public Station {
   void rekey() {
     call([&](auto& events) { machine_->rekey(peer_, world_.now, world_.unix_nanos(), events); });
   }
+  // Retransmissions and the like, which only some of these do by themselves.
+  void run_timers() {
+    call([&](auto& events) { machine_->on_timer(world_.now, world_.unix_nanos(), events); });
+  }
   bool has_keys() const { return send_ != nullptr; }
 
   // A record that seals `packet`, whatever it is; empty for a keepalive. Nothing without keys.

@@ -164,6 +164,12 @@ struct Joined {
   inner::MemberAddresses addresses;
 };
 
+// The same certificate, valid at another time.
+inline Bytes certificate_of(const Joined& who, membership::Role role, membership::Validity when) {
+  return who.authority->certify(
+      who.authority->describe(who.identity, role, who.label, who.addresses.ipv4), when);
+}
+
 inline Joined join(Authority& authority, membership::Role role, const std::string& label,
                    membership::Ipv4 ipv4) {
   Joined out;
@@ -198,7 +204,7 @@ class Machine : public Station, public Output {
 
   Member& operator*() { return *member_; }
   Member* operator->() { return member_.get(); }
-  const service::Dispatcher& services() const { return *services_; }
+  service::Dispatcher& services() { return *services_; }
   const Joined& in(std::size_t layer = 0) const { return joined[layer]; }
   std::uint64_t drops(DropReason reason) const { return member_->counters().drops[reason]; }
 
@@ -251,7 +257,25 @@ class Machine : public Station, public Output {
 
   std::vector<Delivered> delivered;
   std::vector<Delivered> replies;
+  std::vector<Note> notes;
   std::function<void(const Delivered&)> on_delivered;
+
+  std::size_t noted(Happening what) const {
+    return static_cast<std::size_t>(
+        std::count_if(notes.begin(), notes.end(), [&](const Note& n) { return n.what == what; }));
+  }
+  // The last of them.
+  const Note& note_of(Happening what) const {
+    auto found =
+        std::find_if(notes.rbegin(), notes.rend(), [&](const Note& n) { return n.what == what; });
+    if (found == notes.rend()) throw std::runtime_error("not noted");
+    return *found;
+  }
+  base::Result<void> renew(membership::Validity when, LayerIndex layer = 0) {
+    const auto role = node_ ? membership::Role::kNode : membership::Role::kHost;
+    return member_->renew_certificate(layer, certificate_of(joined[layer], role, when), world_.now,
+                                      world_.unix_nanos());
+  }
 
  private:
   bool node_;
@@ -301,6 +325,7 @@ class Machine : public Station, public Output {
   void deliver_reply(LayerIndex layer, base::ByteView packet) override {
     replies.push_back({layer, Bytes(packet.begin(), packet.end()), false});
   }
+  void note(const Note& note) override { notes.push_back(note); }
 
   std::unique_ptr<service::Dispatcher> services_;
   std::unique_ptr<Member> member_;
@@ -312,7 +337,10 @@ class Machine : public Station, public Output {
 // One node, hosts that are attached to it and know one another. The shape of most tests.
 class Star {
  public:
-  explicit Star(std::uint64_t seed, std::size_t count = 2) : world(seed), authority(seed + 1000) {
+  explicit Star(std::uint64_t seed, std::size_t count = 2,
+                base::UnixSeconds certificate_lifetime = 30 * kDay)
+      : world(seed), authority(seed + 1000) {
+    authority.validity = {kNow, kNow + certificate_lifetime};
     node = std::make_unique<Machine>(
         world, 1, true,
         std::vector<Joined>{join(authority, membership::Role::kNode, "node", {100, 64, 0, 1})});

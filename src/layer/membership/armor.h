@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "layer/membership/object.h"
 
 namespace entresol::layer::membership {
 

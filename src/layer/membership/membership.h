@@ -1,14 +1,18 @@
 // One member's place in one layer: its own identity and what it shows, the directory of others as far as it is known, and
-// the answer to "may this key speak for that name". The control cores ask it; files fill it now, a controller later.
+// the answer to "may this key speak for that name". The control cores ask it; files and a controller fill it.
+//
+// What is known has an end: that of the certificate or grant, of the delegation before it, or of the registration,
+// whichever comes first. expire() forgets what has ended, and so says whose links and sessions have to go.
 //
 // Pure. Not thread-safe: owned by the role's control side.
 #pragma once
 
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/drop.h"
 #include "layer/membership/trust.h"
@@ -25,10 +29,15 @@ struct Member {
   bool guest = false;
   std::vector<std::string> tags;
   Key native_key{};             // X25519; a guest's is its node's
+  base::UnixSeconds since = 0;  // its certificate or grant begins
   base::UnixSeconds until = 0;  // what is known of it ends then
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;
+  std::vector<base::Endpoint> endpoints;  // a node's: where it can be dialled in the layer below
 };
+
+// Whether a grant for these nodes is one for `node`: that which names none is for every node.
+bool lets_speak(const std::vector<wire::Name>& nodes, const wire::Name& node);
 
 // What proves a member, as it was shown: a certificate chain and a registration, or a guest's grant chain.
 struct Objects {
@@ -47,23 +56,62 @@ struct Identity {
 class Membership {
  public:
   Membership(const Trust& trust, Identity identity)
-      : trust_(trust), identity_(std::move(identity)), links_(*this), sessions_(*this) {}
+      : trust_(trust),
+        identity_(std::move(identity)),
+        links_(*this),
+        sessions_(*this),
+        guests_(*this) {}
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
 
   // The own certificate chain; makes the own registration, signed now, with the given sequence and lease.
   base::Result<void> set_own(base::Bytes certificate_chain, std::uint64_t sequence,
                              base::UnixSeconds lease_end, std::vector<wire::Name> attachments,
-                             base::UnixSeconds now);
-  // A member from files (or, later, the controller): certificate chain and registration.
-  // Errors as Trust's; kNameTaken for a second key under a name or a second member with an address.
+                             base::UnixSeconds now, std::vector<base::Endpoint> endpoints = {});
+  // Whether the chain may follow the own one: same identity, role and IPv4 address, and not issued before it.
+  // Errors as Trust's; kConfigBadValue.
+  base::Result<void> check_renewal(base::ByteView certificate_chain, base::UnixSeconds now) const;
+  // Whether this member may still show itself: its certificate has not ended, and it is not revoked as far as it knows.
+  bool standing(base::UnixSeconds now) const { return now < own_end_ && !revoked(own_.name); }
+  base::UnixSeconds own_end() const { return own_end_; }  // of the own certificate chain
+  // Moves whenever what this member shows has changed; Credentials carry it.
+  std::uint64_t generation() const { return generation_; }
+
+  // A member from files or the controller: certificate chain and registration. Of one that is known already the highest
+  // sequence wins, of one sequence the newest certificate; what is older changes nothing.
+  // Errors as Trust's; kNameTaken for a second key under a name or a second member with an address; kMemberRevoked;
+  // kRegistrationOld for one from before a revocation.
   base::Result<wire::Name> learn(base::ByteView certificate_chain, base::ByteView registration,
                                  base::UnixSeconds now);
-  // `through`: the node that told, which then speaks for a guest of every node; zero: nobody does yet.
+  // The same of a guest; the newest grant wins. `through`: the node that told, which then speaks for a guest of every node;
+  // zero: nobody does yet.
   base::Result<wire::Name> learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
                                        const wire::Name& through = {});
   // A node speaks for this guest from here: sessions with the guest's name show its grant.
-  void speak_for(const wire::Name& guest) { spoken_for_.insert(guest); }
+  void speak_for(const wire::Name& guest) {
+    spoken_for_.insert(guest);
+    ++generation_;
+  }
+  void speak_no_more_for(const wire::Name& guest) { spoken_for_.erase(guest); }
+
+  // Nobody knows the name any more, and nothing is learnt of it until readmit(), or until `until`, when whatever was
+  // issued for it has ended by itself.
+  void revoke(const wire::Name& name, base::UnixSeconds until);
+  void readmit(const wire::Name& name);
+  bool revoked(const wire::Name& name) const {
+    auto found = revocations_.find(name);
+    return found != revocations_.end() && found->second.in_force;
+  }
+  // Forgets members whose objects have ended, at most `most` of them, and revocations. Returns the members.
+  std::vector<Member> expire(base::UnixSeconds now, std::size_t most);
+  // The first end of all that expire() looks at; the largest value if there is none.
+  base::UnixSeconds next_end() const;
+  // Moves when what was known of somebody is known no longer, or not as it was.
+  std::uint64_t forgotten() const { return forgotten_; }
+  // Moves when a known member or a guest's node has another native key than before.
+  std::uint64_t key_changes() const { return key_changes_; }
+  // Moves when a known member has another label or other tags than before.
+  std::uint64_t description_changes() const { return description_changes_; }
 
   const Trust& trust() const { return trust_; }
   const Member& own() const { return own_; }
@@ -82,6 +130,12 @@ class Membership {
   // speaks for it. Both live as long as this object.
   security::Verifier* link_verifier() { return &links_; }
   security::Verifier* session_verifier() { return &sessions_; }
+  // Of guests' own handshakes, which show nothing: it only says why a stranger is refused.
+  security::Verifier* guest_verifier() { return &guests_; }
+  // The name of the certificate among credentials that were admitted; zero if there is none.
+  static wire::Name name_shown(const security::Credentials& shown);
+  // The name that a grant's chain is for, whether it is to be believed or not; zero if it is no grant.
+  static wire::Name name_granted(base::ByteView grant_chain);
 
  private:
   class Links final : public security::Verifier {
@@ -107,25 +161,60 @@ class Membership {
     Membership& membership_;
   };
 
+  class Guests final : public security::Verifier {
+   public:
+    explicit Guests(Membership& membership) : membership_(membership) {}
+    security::Credentials credentials(const security::Path&) override { return {}; }
+    base::DropReason admit(const security::PublicKey& key, const security::Credentials& shown,
+                           const security::Path& path, base::UnixSeconds now,
+                           wire::Name& name) override;
+    base::DropReason stranger(const security::PublicKey& key) const override;
+
+   private:
+    Membership& membership_;
+  };
+  struct Revocation {
+    base::UnixSeconds until = 0;
+    std::uint64_t sequence = 0;  // registrations below it are from before
+    bool in_force = true;        // false: readmitted
+  };
+  using Ends = std::set<std::pair<base::UnixSeconds, wire::Name>>;
+
   base::Result<wire::Name> insert(Member member, Objects objects);
+  base::Result<void> may_insert(const Member& member) const;
+  void erase(const wire::Name& name);
+  Key key_of_nodes(const std::vector<wire::Name>& nodes) const;
+  bool still_speaks(const Member& guest, const Grant& grant, const wire::Name& through) const;
+  void place_guests(const Key& lost);
   security::Credentials own_credentials() const;
-  // The member that the credentials prove to hold `key`, or nothing.
-  std::optional<Member> verify(const security::PublicKey& key, const security::Credentials& shown,
-                               base::UnixSeconds now) const;
+  // None and the member that the credentials prove to hold `key`, or why not.
+  base::DropReason verify(const security::PublicKey& key, const security::Credentials& shown,
+                          base::UnixSeconds now, Member& out) const;
+  base::DropReason admit_guest(const Member& node, const security::Credentials& shown,
+                               const wire::Name& guest, base::UnixSeconds now);
 
   Trust trust_;
   Identity identity_;
   Member own_;
   base::Bytes own_certificate_;
   base::Bytes own_registration_;
+  base::UnixSeconds own_end_ = 0;
+  std::uint64_t generation_ = 0;
+  std::uint64_t key_changes_ = 0;
+  std::uint64_t description_changes_ = 0;
+  std::uint64_t forgotten_ = 0;
   std::uint16_t link_size_ = 0;
   std::map<wire::Name, Member> members_;
+  Ends ends_;  // of members_
+  std::map<wire::Name, Revocation> revocations_;
+  Ends revocation_ends_;
   std::map<Ipv4, wire::Name> by_ipv4_;
   std::map<std::string, wire::Name, std::less<>> by_label_;
   std::map<wire::Name, Objects> objects_;
   std::set<wire::Name> spoken_for_;
   Links links_;
   Sessions sessions_;
+  Guests guests_;
 };
 
 }  // namespace entresol::layer::membership

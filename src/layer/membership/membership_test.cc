@@ -190,6 +190,191 @@ TEST_F(MembershipTest, TheHighestSequenceWins) {
   EXPECT_EQ(host.membership.find(other.name)->native_key, other.identity.native_public);
 }
 
+TEST_F(MembershipTest, OfOneSequenceTheNewestCertificateWins) {
+  const Certificate body = authority.describe(other.identity, Role::kHost, "bob", {100, 64, 0, 2});
+  const base::Bytes old = authority.certify(body, {kNow - 100, kNow + 100});
+  const base::Bytes fresh = authority.certify(body, {kNow - 50, kNow + 150});
+  ASSERT_TRUE(host.membership.learn(fresh, other.registration, kNow));
+  ASSERT_TRUE(host.membership.learn(old, other.registration, kNow));
+  EXPECT_EQ(host.membership.find(other.name)->until, kNow + 150);
+  // A newer registration counts, whatever it comes with.
+  ASSERT_TRUE(host.membership.learn(old, authority.registration(other.identity, 2), kNow));
+  EXPECT_EQ(host.membership.find(other.name)->until, kNow + 100);
+}
+
+TEST_F(MembershipTest, ARegistrationSaysWhereANodeIsDialled) {
+  Registration body = authority.describe_registration(node.identity, 2);
+  body.endpoints = {at(other.name), {{1}, 4850}};
+  ASSERT_TRUE(
+      host.membership.learn(node.certificate, sign(body, node.identity.identity)->octets(), kNow));
+  EXPECT_EQ(host.membership.find(node.name)->endpoints, body.endpoints);
+  ASSERT_TRUE(node.membership.set_own(node.certificate, 3, kNow + kDay, {}, kNow, body.endpoints));
+  EXPECT_EQ(parse_registration(node.membership.own_registration())->body.endpoints, body.endpoints);
+}
+
+// ---- the own certificate anew ----------------------------------------------------------------------------------------
+
+TEST_F(MembershipTest, ARenewalIsOfTheSameMemberAndNotOlder) {
+  const Certificate body = authority.describe(host.identity, Role::kHost, "alice", {100, 64, 0, 1});
+  const Validity fresh{kNow - kDay + 1, kNow + kDay};
+  auto check = [&](const base::Bytes& chain) {
+    return code_of(host.membership.check_renewal(chain, kNow));
+  };
+  EXPECT_EQ(check(authority.certify(body, fresh)), "accepted");
+  EXPECT_EQ(check(authority.certify(body, {kNow - kDay - 1, kNow + 60 * kDay})),
+            base::code::kConfigBadValue)
+      << "older";
+  Certificate changed = body;
+  changed.role = Role::kNode;
+  EXPECT_EQ(check(authority.certify(changed, fresh)), base::code::kConfigBadValue);
+  changed = body;
+  changed.ipv4 = {100, 64, 0, 77};
+  EXPECT_EQ(check(authority.certify(changed, fresh)), base::code::kConfigBadValue);
+  EXPECT_EQ(check(other.certificate), base::code::kCertificateUntrusted);
+  EXPECT_EQ(check(authority.certify(body, {kNow - kDay + 1, kNow})),
+            base::code::kCertificateExpired);
+  changed = body;
+  changed.layer[0] ^= 1;
+  EXPECT_EQ(check(authority.certify(changed, fresh)), base::code::kWrongLayer);
+}
+
+TEST_F(MembershipTest, TheOwnLeaseDoesNotOutliveTheCertificateNorItsDelegation) {
+  const auto operator_key = crypto::ed25519_keypair(authority.random.bytes<32>());
+  Delegation delegation;
+  delegation.layer = authority.trust.layer();
+  delegation.operator_key = operator_key.public_key;
+  delegation.validity = {kNow - 1, kNow + 100};
+  Certificate body = authority.describe(host.identity, Role::kHost, "alice", {100, 64, 0, 1});
+  body.issuer = operator_key.public_key;
+  base::Bytes chain = sign(delegation, authority.root)->octets();
+  const base::Bytes certificate = sign(body, operator_key)->octets();
+  chain.insert(chain.end(), certificate.begin(), certificate.end());
+  ASSERT_TRUE(host.membership.set_own(chain, 2, kNow + kDay, {}, kNow));
+  EXPECT_EQ(host.membership.own_end(), kNow + 100);
+  EXPECT_EQ(parse_registration(host.membership.own_registration())->body.not_after, kNow + 100);
+  ASSERT_TRUE(node.membership.learn(chain, host.membership.own_registration(), kNow));
+  EXPECT_EQ(node.membership.find(host.name)->until, kNow + 100);
+  EXPECT_TRUE(host.membership.standing(kNow + 99));
+  EXPECT_FALSE(host.membership.standing(kNow + 100));
+}
+
+TEST_F(MembershipTest, WhatIsShownIsCounted) {
+  const std::uint64_t before = host.membership.generation();
+  EXPECT_EQ(host.credentials().generation, before);
+  ASSERT_TRUE(host.membership.set_own(host.certificate, 2, kNow + kDay, {}, kNow));
+  EXPECT_GT(host.membership.generation(), before);
+  EXPECT_EQ(host.credentials().generation, host.membership.generation());
+}
+
+// ---- ends and revocations --------------------------------------------------------------------------------------------
+
+TEST_F(MembershipTest, WhoseObjectsHaveEndedIsForgottenAFewAtATime) {
+  const Certificate body = authority.describe(other.identity, Role::kHost, "bob", {100, 64, 0, 2});
+  ASSERT_TRUE(host.membership.learn(authority.certify(body, {kNow - 1, kNow + 10}),
+                                    other.registration, kNow));
+  for (std::uint8_t i = 10; i < 20; ++i) {
+    Party party(authority, Role::kHost, "p" + std::to_string(i), {100, 64, 0, i});
+    ASSERT_TRUE(host.membership.learn(party.certificate, party.registration, kNow));
+  }
+  EXPECT_EQ(host.membership.next_end(), kNow + 10);
+  EXPECT_TRUE(host.membership.expire(kNow + 9, 4).empty());
+  auto ended = host.membership.expire(kNow + 10, 4);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].name, other.name);
+  EXPECT_EQ(ended[0].label, "bob");
+  EXPECT_EQ(host.membership.find(other.name), nullptr);
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 2}), nullptr);
+  EXPECT_EQ(host.membership.find_label("bob"), nullptr);
+  EXPECT_TRUE(host.membership.objects(other.name).certificate.empty());
+  EXPECT_EQ(host.membership.next_end(), kNow + kDay);
+  EXPECT_EQ(host.membership.expire(kNow + kDay, 4).size(), 4u);
+  EXPECT_EQ(host.membership.expire(kNow + kDay, 4).size(), 4u);
+  EXPECT_EQ(host.membership.expire(kNow + kDay, 4).size(), 2u);
+  EXPECT_TRUE(host.membership.all().empty());
+}
+
+TEST_F(MembershipTest, WhoShowedNewerObjectsIsNotForgotten) {
+  const Certificate body = authority.describe(other.identity, Role::kHost, "bob", {100, 64, 0, 2});
+  ASSERT_TRUE(host.membership.learn(authority.certify(body, {kNow - 1, kNow + 10}),
+                                    other.registration, kNow));
+  security::Credentials shown = other.credentials();
+  shown.certificate = authority.certify(body, {kNow, kNow + 20});
+  wire::Name name;
+  ASSERT_EQ(
+      host.membership.link_verifier()->admit(other.identity.native_public, shown, {}, kNow, name),
+      DropReason::none);
+  EXPECT_TRUE(host.membership.expire(kNow + 10, 4).empty());
+  EXPECT_EQ(host.membership.expire(kNow + 20, 4).size(), 1u);
+}
+
+TEST_F(MembershipTest, WhoIsRevokedIsNobodyUntilReadmitted) {
+  ASSERT_TRUE(host.membership.learn(other.certificate, other.registration, kNow));
+  host.membership.revoke(other.name, kNow + 100);
+  EXPECT_TRUE(host.membership.revoked(other.name));
+  EXPECT_EQ(host.membership.find(other.name), nullptr);
+  EXPECT_EQ(host.membership.find_ipv4({100, 64, 0, 2}), nullptr);
+  EXPECT_EQ(host.membership.find_label("bob"), nullptr);
+  auto learn = [&](std::uint64_t sequence) {
+    return code_of(host.membership.learn(other.certificate,
+                                         authority.registration(other.identity, sequence), kNow));
+  };
+  EXPECT_EQ(learn(2), base::code::kMemberRevoked);
+  wire::Name name;
+  EXPECT_EQ(host.membership.link_verifier()->admit(other.identity.native_public,
+                                                   other.credentials(), {}, kNow, name),
+            DropReason::name_revoked);
+  EXPECT_EQ(
+      host.membership.session_verifier()->admit(other.identity.native_public, other.credentials(),
+                                                {at(other.name), at(host.name)}, kNow, name),
+      DropReason::name_revoked);
+  host.membership.readmit(other.name);
+  EXPECT_FALSE(host.membership.revoked(other.name));
+  EXPECT_EQ(learn(2), "accepted");
+}
+
+TEST_F(MembershipTest, ARevocationEnds) {
+  host.membership.revoke(other.name, kNow + 100);
+  EXPECT_EQ(host.membership.next_end(), kNow + 100);
+  host.membership.revoke(other.name, kNow + 200);
+  EXPECT_EQ(host.membership.next_end(), kNow + 200);
+  (void)host.membership.expire(kNow + 199, 1);
+  EXPECT_TRUE(host.membership.revoked(other.name));
+  (void)host.membership.expire(kNow + 200, 1);
+  EXPECT_FALSE(host.membership.revoked(other.name));
+  EXPECT_TRUE(host.membership.learn(other.certificate, other.registration, kNow));
+}
+
+// Else whoever has the old key could come in through the readmission.
+TEST_F(MembershipTest, RegistrationsFromBeforeARevocationStayOld) {
+  ASSERT_TRUE(
+      host.membership.learn(other.certificate, authority.registration(other.identity, 5), kNow));
+  host.membership.revoke(other.name, kNow + 100);
+  host.membership.readmit(other.name);
+  Identity stolen = other.identity;
+  stolen.native_public = authority.random.bytes<32>();
+  const base::Bytes old = authority.registration(stolen, 4);
+  EXPECT_EQ(code_of(host.membership.learn(other.certificate, old, kNow)),
+            base::code::kRegistrationOld);
+  security::Credentials shown = other.credentials();
+  shown.registration = old;
+  wire::Name name;
+  EXPECT_EQ(host.membership.link_verifier()->admit(stolen.native_public, shown, {}, kNow, name),
+            DropReason::handshake_certificate);
+  EXPECT_TRUE(
+      host.membership.learn(other.certificate, authority.registration(other.identity, 5), kNow));
+}
+
+TEST_F(MembershipTest, WhoIsRevokedItselfAdmitsNobody) {
+  host.membership.revoke(host.name, kNow + 100);
+  EXPECT_FALSE(host.membership.standing(kNow));
+  wire::Name name;
+  EXPECT_EQ(host.membership.link_verifier()->admit(other.identity.native_public,
+                                                   other.credentials(), {}, kNow, name),
+            DropReason::handshake_certificate);
+  host.membership.readmit(host.name);
+  EXPECT_TRUE(host.membership.standing(kNow));
+}
+
 // ---- the handshakes' verifiers ---------------------------------------------------------------------------------------
 
 TEST_F(MembershipTest, ALinkIsWithWhomTheCertificateNames) {
@@ -325,6 +510,66 @@ TEST_F(GuestTest, FromADirectoryItIsReachedThroughItsNode) {
   ASSERT_TRUE(name);
   EXPECT_EQ(*name, guest);
   EXPECT_EQ(host.membership.find(guest)->native_key, node.identity.native_public);
+}
+
+TEST_F(GuestTest, TheNewestGrantWins) {
+  ASSERT_TRUE(host.membership.learn(node.certificate, node.registration, kNow));
+  Grant grant = authority.describe_grant(key, "phone", {100, 64, 0, 50}, {node.name});
+  grant.validity = {kNow - 10, kNow + 200};
+  const base::Bytes fresh = sign(grant, authority.root)->octets();
+  grant.validity = {kNow - 20, kNow + 100};
+  const base::Bytes old = sign(grant, authority.root)->octets();
+  ASSERT_TRUE(host.membership.learn_guest(fresh, kNow));
+  EXPECT_EQ(admit(node, old, guest), DropReason::none) << "its node has not got the new one yet";
+  EXPECT_EQ(host.membership.find(guest)->until, kNow + 200);
+  // The new one is for another node.
+  Party another(authority, Role::kNode, "gate2", {});
+  ASSERT_TRUE(host.membership.learn(another.certificate, another.registration, kNow));
+  grant.validity = {kNow - 5, kNow + 300};
+  grant.nodes = {another.name};
+  ASSERT_TRUE(host.membership.learn_guest(sign(grant, authority.root)->octets(), kNow));
+  EXPECT_EQ(host.membership.find(guest)->native_key, another.identity.native_public);
+  EXPECT_EQ(admit(node, fresh, guest), DropReason::handshake_certificate);
+}
+
+TEST_F(GuestTest, OfARevokedNodeItGoesOverToAnotherThatIsKnown) {
+  Party another(authority, Role::kNode, "gate2", {});
+  const base::Bytes both = authority.grant(key, "phone", {}, {node.name, another.name});
+  ASSERT_TRUE(host.membership.learn_guest(both, kNow));
+  EXPECT_EQ(host.membership.find(guest)->native_key, Key{});
+  ASSERT_TRUE(host.membership.learn(node.certificate, node.registration, kNow));
+  EXPECT_EQ(host.membership.find(guest)->native_key, node.identity.native_public)
+      << "who is learnt after its guest speaks for it";
+  ASSERT_TRUE(host.membership.learn(another.certificate, another.registration, kNow));
+  host.membership.revoke(node.name, kNow + 100);
+  EXPECT_EQ(host.membership.find(guest)->native_key, another.identity.native_public);
+  EXPECT_EQ(admit(node, both, guest), DropReason::name_revoked);
+  host.membership.revoke(guest, kNow + 100);
+  EXPECT_EQ(admit(another, both, guest), DropReason::name_revoked);
+  EXPECT_EQ(code_of(host.membership.learn_guest(both, kNow)), base::code::kMemberRevoked);
+  EXPECT_EQ(host.membership.guest_verifier()->stranger(key), DropReason::name_revoked);
+  EXPECT_EQ(host.membership.guest_verifier()->stranger(Key{}), DropReason::handshake_unknown_peer);
+}
+
+TEST_F(GuestTest, ANodeShowsNoRegistrationFromBeforeItsRevocation) {
+  ASSERT_TRUE(
+      host.membership.learn(node.certificate, authority.registration(node.identity, 5), kNow));
+  host.membership.revoke(node.name, kNow + 100);
+  host.membership.readmit(node.name);
+  EXPECT_EQ(admit(node, granted, guest), DropReason::handshake_certificate);
+  ASSERT_TRUE(node.membership.set_own(node.certificate, 6, kNow + kDay, {}, kNow));
+  EXPECT_EQ(admit(node, granted, guest), DropReason::none);
+}
+
+TEST_F(GuestTest, ANodesNewKeyIsItsGuestsToo) {
+  ASSERT_TRUE(host.membership.learn(node.certificate, node.registration, kNow));
+  ASSERT_TRUE(host.membership.learn_guest(granted, kNow));
+  Identity changed = node.identity;
+  changed.native_public = authority.random.bytes<32>();
+  const std::uint64_t before = host.membership.key_changes();
+  ASSERT_TRUE(host.membership.learn(node.certificate, authority.registration(changed, 2), kNow));
+  EXPECT_GT(host.membership.key_changes(), before);
+  EXPECT_EQ(host.membership.find(guest)->native_key, changed.native_public);
 }
 
 TEST_F(GuestTest, ItsNodeShowsTheGrantWhereItSpeaksForIt) {

@@ -63,6 +63,26 @@ std::vector<wire::Name> get_names(ByteReader& in) {
   return names;
 }
 
+void put_endpoints(ObjectWriter& out, const std::vector<base::Endpoint>& endpoints) {
+  out.count(endpoints.size());
+  out.fits = out.fits && endpoints.size() <= kMaxEndpoints;
+  for (const base::Endpoint& endpoint : endpoints) {
+    out.bytes(endpoint.address);
+    out.u16(endpoint.port);
+  }
+}
+
+const char* get_endpoints(ByteReader& in, std::vector<base::Endpoint>& endpoints) {
+  const std::size_t count = in.u8();
+  if (count > kMaxEndpoints) return "more than eight endpoints";
+  while (endpoints.size() < count && in.ok()) {
+    base::Endpoint& endpoint = endpoints.emplace_back();
+    endpoint.address = in.array<16>();
+    endpoint.port = in.u16();
+  }
+  return nullptr;
+}
+
 void put_validity(ByteWriter& out, const Validity& validity) {
   out.u64(static_cast<std::uint64_t>(validity.not_before));
   out.u64(static_cast<std::uint64_t>(validity.not_after));
@@ -142,6 +162,7 @@ struct Codec<Registration> {
       out.u8(key.protocol);
       out.bytes(key.key);
     }
+    put_endpoints(out, body.endpoints);
   }
   static const char* parse(ByteReader& in, Registration& body) {
     body.layer = in.array<32>();
@@ -155,7 +176,7 @@ struct Codec<Registration> {
       key.key = in.array<32>();
       body.keys.push_back(key);
     }
-    return nullptr;
+    return get_endpoints(in, body.endpoints);
   }
 };
 
@@ -205,7 +226,10 @@ base::Result<Signed<Body>> sign_object(const Body& body, const crypto::Ed25519Ke
   out.u16(0);
   Codec<Body>::emit(body, out);
   if (!out.fits)
-    return malformed("a text has more than 255 octets, or a list more than 255 elements");
+    return malformed(
+        "a text has more than 255 octets, a list more than 255 elements, or there are more than "
+        "eight "
+        "endpoints");
   if (object.covered.size() + crypto::kEd25519SignatureSize > kMaxObject)
     return malformed("it would be longer than 4096 octets");
   base::store_be16(object.covered.data() + 2,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/endpoint.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "crypto/ed25519.h"
@@ -25,6 +26,7 @@ inline constexpr std::uint8_t kSuiteEd25519 = 1;
 inline constexpr std::uint8_t kSuiteGuestX25519 = 128;
 inline constexpr std::uint8_t kProtocolNative = 1;  // of a registration's keys
 inline constexpr std::size_t kMaxObject = 4096;     // octets, signature included
+inline constexpr std::size_t kMaxEndpoints = 8;     // of a registration
 
 enum class Kind : std::uint8_t { kCertificate = 1, kDelegation = 2, kRegistration = 3, kGrant = 4 };
 enum class Role : std::uint8_t { kHost = 1, kNode = 2 };
@@ -69,6 +71,7 @@ struct Registration {
     Key key{};
   };
   std::vector<ProtocolKey> keys;
+  std::vector<base::Endpoint> endpoints;  // of a node: where it is dialled in the layer below
 };
 
 struct Grant {
@@ -98,7 +101,8 @@ struct Signed {
 };
 
 // kCertificateMalformed for a body that has no binary form: text of more than 255 octets, lists of more than 255 elements,
-// more than kMaxObject octets in all.
+// more than
+// kMaxEndpoints endpoints, more than kMaxObject octets in all.
 base::Result<Signed<Certificate>> sign(const Certificate& body, const crypto::Ed25519KeyPair& key);
 base::Result<Signed<Delegation>> sign(const Delegation& body, const crypto::Ed25519KeyPair& key);
 base::Result<Signed<Registration>> sign(const Registration& body,

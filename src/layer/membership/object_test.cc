@@ -68,6 +68,7 @@ Registration some_registration(Authority& authority) {
   registration.attachments = {wire::Name{authority.random.bytes<16>()},
                               wire::Name{authority.random.bytes<16>()}};
   registration.keys.push_back({9, authority.random.bytes<32>()});
+  registration.endpoints = {{authority.random.bytes<16>(), 4850}, {{0xfd, 0, 1}, 0xffff}};
   return registration;
 }
 Grant some_grant(Authority& authority) {
@@ -189,6 +190,44 @@ TEST(Object, RegistrationComesBack) {
   ASSERT_EQ(back->body.keys.size(), 2u);
   EXPECT_EQ(back->body.keys[1].protocol, 9);
   EXPECT_EQ(back->body.keys[1].key, body.keys[1].key);
+  EXPECT_EQ(back->body.endpoints, body.endpoints);
+}
+
+TEST(Object, EndpointsOfARegistrationAreItsLastField) {
+  Authority authority(10);
+  Registration body = some_registration(authority);
+  const auto size = [&] { return sign(body, authority.root)->octets().size(); };
+  const std::size_t with_two = size();
+  const base::Bytes octets = sign(body, authority.root)->octets();
+  const std::uint8_t* last = octets.data() + octets.size() - 64 - 18;
+  EXPECT_TRUE(std::equal(last, last + 16, body.endpoints[1].address.begin()));
+  EXPECT_EQ(base::load_be16(last + 16), 0xffff);
+  EXPECT_EQ(last[-19], 2) << "their number";
+  body.endpoints.clear();
+  EXPECT_EQ(size(), with_two - 36);
+  EXPECT_EQ(sign(body, authority.root)->covered.back(), 0);
+}
+
+TEST(Object, MoreThanEightEndpointsAreRefused) {
+  Authority authority(11);
+  Registration body = some_registration(authority);
+  const auto with = [&](std::size_t count) {
+    Registration out = body;
+    out.endpoints.resize(count);
+    return out;
+  };
+  expect_limit(with(8), with(9), authority.root);
+  // Nor are they read.
+  auto eight = sign(with(8), authority.root);
+  ASSERT_TRUE(parse_registration(eight->octets()));
+  base::Bytes nine = eight->covered;
+  nine[nine.size() - 8 * 18 - 1] = 9;
+  nine.insert(nine.end(), 18, 0);
+  base::store_be16(nine.data() + 2, static_cast<std::uint16_t>(nine.size() - 4));
+  nine.insert(nine.end(), 64, 0);
+  auto refused = parse_registration(nine);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("endpoints"), std::string::npos);
 }
 
 TEST(Object, GrantComesBack) {
@@ -267,10 +306,15 @@ TEST(Object, ExtentLeavesWhatFollows) {
 TEST(Object, MoreThan4096OctetsAreRefused) {
   Authority authority(9);
   Registration registration = some_registration(authority);
-  registration.attachments.assign(255, registration.name);
-  EXPECT_FALSE(parse_registration(sign(registration, authority.root)->octets()));
-  registration.attachments.resize(200);
-  EXPECT_TRUE(parse_registration(sign(registration, authority.root)->octets()));
+  registration.attachments.assign(200, registration.name);
+  base::Bytes octets = sign(registration, authority.root)->octets();
+  EXPECT_TRUE(parse_registration(octets));
+  octets.resize(4096);
+  base::store_be16(octets.data() + 2, 4096 - 4 - 64);
+  EXPECT_TRUE(extent(octets));
+  octets.push_back(0);
+  base::store_be16(octets.data() + 2, 4097 - 4 - 64);
+  EXPECT_FALSE(extent(octets));
 }
 
 TEST(Object, ValidityHasItsStartAndNotItsEnd) {

@@ -35,13 +35,17 @@ class Authority {
     certificate.identity = identity.identity.public_key;
     certificate.role = role;
     certificate.ipv4 = ipv4;
-    certificate.validity = {kNow - kDay, kNow + 30 * kDay};
+    certificate.validity = validity;
     certificate.label = std::move(label);
     certificate.issuer = root.public_key;
     return certificate;
   }
   base::Bytes certify(const Identity& identity, Role role, std::string label, Ipv4 ipv4) const {
     return sign(describe(identity, role, std::move(label), ipv4), root)->octets();
+  }
+  base::Bytes certify(Certificate body, Validity when) const {
+    body.validity = when;
+    return sign(body, root)->octets();
   }
 
   Registration describe_registration(const Identity& identity, std::uint64_t sequence) const {
@@ -63,7 +67,7 @@ class Authority {
     grant.layer = trust.layer();
     grant.wireguard_key = wireguard_key;
     grant.ipv4 = ipv4;
-    grant.validity = {kNow - kDay, kNow + 30 * kDay};
+    grant.validity = validity;
     grant.label = std::move(label);
     grant.nodes = std::move(nodes);
     grant.issuer = root.public_key;
@@ -75,9 +79,18 @@ class Authority {
         ->octets();
   }
 
+  // A grant that was made here, for another time.
+  base::Bytes grant_of(base::ByteView granted, Validity when) const {
+    Grant body = parse_grant(granted)->body;
+    body.validity = when;
+    return sign(body, root)->octets();
+  }
+
   security::SeededRandom random;
   crypto::Ed25519KeyPair root;
   Trust trust;
+  Validity validity{kNow - kDay,
+                    kNow + 30 * kDay};  // of what is certified and granted from here on
 };
 
 }  // namespace entresol::layer::membership::test

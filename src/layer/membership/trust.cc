@@ -1,5 +1,8 @@
 #include "layer/membership/trust.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "base/error_codes.h"
 
 namespace entresol::layer::membership {
@@ -24,12 +27,12 @@ base::Result<Body> believe(const base::Result<Signed<Body>>& object, const Layer
 
 }  // namespace
 
-base::Result<base::ByteView> Trust::resolve_issuer(base::ByteView chain, base::UnixSeconds now,
-                                                   Key& issuer) const {
-  issuer = root_;
+base::Result<Trust::Issuer> Trust::resolve_issuer(base::ByteView chain,
+                                                  base::UnixSeconds now) const {
   auto first = extent(chain);
   if (!first) return tl::unexpected(first.error());
-  if (first->kind != Kind::kDelegation) return chain;
+  if (first->kind != Kind::kDelegation)
+    return Issuer{root_, std::numeric_limits<base::UnixSeconds>::max(), chain};
   auto delegation = parse_delegation(chain.first(first->size));
   if (!delegation) return tl::unexpected(delegation.error());
   if (delegation->body.layer != layer_)
@@ -39,22 +42,26 @@ base::Result<base::ByteView> Trust::resolve_issuer(base::ByteView chain, base::U
                       "operator's delegation is not signed by the root");
   if (!delegation->body.validity.holds(now))
     return base::fail(code::kCertificateExpired, "operator's delegation is not valid at this time");
-  issuer = delegation->body.operator_key;
-  return chain.subspan(first->size);
+  return Issuer{delegation->body.operator_key, delegation->body.validity.not_after,
+                chain.subspan(first->size)};
 }
 
-base::Result<Certificate> Trust::certificate(base::ByteView chain, base::UnixSeconds now) const {
-  Key issuer;
-  auto rest = resolve_issuer(chain, now, issuer);
-  if (!rest) return tl::unexpected(rest.error());
-  return believe(parse_certificate(*rest), layer_, issuer, now);
+base::Result<Certificate> Trust::certificate(base::ByteView chain, base::UnixSeconds now,
+                                             base::UnixSeconds* until) const {
+  auto issuer = resolve_issuer(chain, now);
+  if (!issuer) return tl::unexpected(issuer.error());
+  auto body = believe(parse_certificate(issuer->object), layer_, issuer->key, now);
+  if (body && until != nullptr) *until = std::min(issuer->until, body->validity.not_after);
+  return body;
 }
 
-base::Result<Grant> Trust::grant(base::ByteView chain, base::UnixSeconds now) const {
-  Key issuer;
-  auto rest = resolve_issuer(chain, now, issuer);
-  if (!rest) return tl::unexpected(rest.error());
-  return believe(parse_grant(*rest), layer_, issuer, now);
+base::Result<Grant> Trust::grant(base::ByteView chain, base::UnixSeconds now,
+                                 base::UnixSeconds* until) const {
+  auto issuer = resolve_issuer(chain, now);
+  if (!issuer) return tl::unexpected(issuer.error());
+  auto body = believe(parse_grant(issuer->object), layer_, issuer->key, now);
+  if (body && until != nullptr) *until = std::min(issuer->until, body->validity.not_after);
+  return body;
 }
 
 base::Result<Registration> Trust::registration(base::ByteView bytes, const Certificate& of,

@@ -14,16 +14,23 @@ class Trust {
   const Key& root() const { return root_; }
 
   // A certificate as it travels: itself alone if the root issued it, or with the operator's delegation before it.
-  // Errors: kCertificateMalformed, kWrongLayer, kCertificateUntrusted, kCertificateExpired.
-  base::Result<Certificate> certificate(base::ByteView chain, base::UnixSeconds now) const;
-  base::Result<Grant> grant(base::ByteView chain, base::UnixSeconds now) const;
+  // Errors: kCertificateMalformed, kWrongLayer, kCertificateUntrusted, kCertificateExpired. `until`, if given, is when the
+  // chain ends: the object, or the delegation before it.
+  base::Result<Certificate> certificate(base::ByteView chain, base::UnixSeconds now,
+                                        base::UnixSeconds* until = nullptr) const;
+  base::Result<Grant> grant(base::ByteView chain, base::UnixSeconds now,
+                            base::UnixSeconds* until = nullptr) const;
   // A registration is believed if the certified identity signed it, for its own name, and its lease has not ended.
   base::Result<Registration> registration(base::ByteView bytes, const Certificate& of,
                                           base::UnixSeconds now) const;
 
  private:
-  base::Result<base::ByteView> resolve_issuer(base::ByteView chain, base::UnixSeconds now,
-                                              Key& issuer) const;
+  struct Issuer {
+    Key key{};
+    base::UnixSeconds until = 0;
+    base::ByteView object;  // what of the chain is left: what it has issued
+  };
+  base::Result<Issuer> resolve_issuer(base::ByteView chain, base::UnixSeconds now) const;
   Key root_;
   LayerId layer_;
 };

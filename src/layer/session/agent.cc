@@ -35,8 +35,10 @@ FlowKey outbound_key(const inner::IpPacket& ip, const wire::Name& local, const w
   key.far = far;
   key.protocol = ip.protocol;
   key.version = ip.version;
-  if (ip.is_icmp) {
-    key.local_port = key.far_port = is_echo(ip) ? ip.icmp_identifier : std::uint16_t{0};
+  if (ip.is_icmp && is_echo(ip)) {
+    key.local_port = key.far_port = ip.icmp_identifier;
+  } else if (ip.is_icmp) {
+    key.far_port = kNoEcho;
   } else {
     key.local_port = ip.source_port;
     key.far_port = ip.destination_port;
@@ -122,7 +124,8 @@ DropReason Agent::outbound_fragments(const inner::IpPacket& ip, const wire::Name
 }
 
 Session* Agent::session_to(const inner::IpPacket& ip, const wire::Name& local) {
-  if (last_session_ != nullptr && last_destination_ == ip.destination && last_local_ == local)
+  if (last_session_ != nullptr && last_destination_ == ip.destination && last_local_ == local &&
+      last_forgotten_ == membership_.forgotten())
     return last_session_;
   wire::Name far{ip.destination};
   if (is_ipv4(ip.destination)) {
@@ -134,6 +137,7 @@ Session* Agent::session_to(const inner::IpPacket& ip, const wire::Name& local) {
   Session* session = sessions_.open(local, far);
   if (session == nullptr) return nullptr;
   last_session_ = session;
+  last_forgotten_ = membership_.forgotten();
   last_destination_ = ip.destination;
   last_local_ = local;
   return session;
@@ -242,12 +246,15 @@ base::MutableBytes Agent::wrap(const inner::IpPacket& ip, const wire::Name& loca
   }
   if (ip.is_fragment && ip.is_first_fragment) fragments_.remember(ip, key);
   Flow* flow = flows_.find(key);
-  if (flow == nullptr) {
+  if (flow == nullptr || flow->refused) {
     FlowKey reverse = key;
     std::swap(reverse.local, reverse.far);
     std::swap(reverse.local_port, reverse.far_port);
     const Flow* other = flows_.find(reverse);
-    flow = &flows_.add(key, other == nullptr || !other->opened_here, ip.flow_label, now);
+    const bool opens = other == nullptr || !other->opened_here || other->refused;
+    if (flow == nullptr) flow = &flows_.add(key, opens, ip.flow_label, now);
+    flow->opened_here = opens;
+    flow->refused = false;  // it is asked about again
   }
   flow->last_used = now;
   flow->save(ip);
@@ -341,21 +348,24 @@ DropReason Agent::inbound(const wire::HeaderView& view, base::TimePoint now,
 }
 
 // The state of who opened a flow is here, at its ends. A far end that says otherwise is told so, and may correct itself.
-// Where both have just begun and neither has heard of the other, the end with the lower name gives way.
+// Where both have just begun and neither has heard of the other, the end with the lower name gives way, and so does one
+// that a rule has refused: it has opened nothing.
 bool Agent::opener_agrees(bool far_opened, const Session& session, const inner::IpPacket& ip,
                           base::TimePoint now) {
-  if (ip.is_icmp && !is_echo(ip)) return true;
   if (ip.is_fragment && !ip.is_first_fragment) return true;  // its first decides
+  if (ip.is_icmp && !is_echo(ip)) return far_opened;         // is no answer: who sends it opens
   const FlowKey key = inbound_key(ip, session.local, session.far);
   Flow* flow = flows_.find(key);
   if (flow == nullptr && far_opened) flow = &flows_.add(key, false, 0, now);
   if (flow == nullptr) return false;
-  if (flow->opened_here && far_opened && !flow->confirmed && session.local < session.far) {
+  if (flow->opened_here && far_opened && !flow->confirmed &&
+      (flow->refused || session.local < session.far)) {
     flow->opened_here = false;
     flow->session_keys = 0;  // the header is made anew
   }
   if (flow->opened_here == far_opened) return false;
   flow->confirmed = true;
+  flow->refused = false;
   flow->last_used = now;
   return true;
 }

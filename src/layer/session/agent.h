@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -52,8 +53,8 @@ class Agent {
  public:
   Agent(membership::Membership& membership, const AgentConfig& config, base::RandomSource& random);
 
-  // Asks `node` about whom nobody knows here, instead of refusing at once.
-  void set_resolver(const wire::Name& node) { resolver_ = node; }
+  // Asks `node` about whom nobody knows here, instead of refusing at once; nobody is asked without one.
+  void set_resolver(const std::optional<wire::Name>& node) { resolver_ = node; }
   // Asks for somebody whom membership does not know, for people; the question leaves with after_batch(). False if the node
   // has said that it knows nobody, or cannot be asked.
   bool seek(const Sought& sought, base::TimePoint now) {
@@ -100,6 +101,11 @@ class Agent {
   void on_timer(base::TimePoint now, std::int64_t unix_nanos);
   base::TimePoint next_timer() const;
   void rekey_all(base::TimePoint now, std::int64_t unix_nanos);
+  // See Sessions::show; false too if there is no such session.
+  bool show(const wire::Name& local, const wire::Name& far, std::uint64_t generation,
+            base::TimePoint now, std::int64_t unix_nanos);
+  // Ends these sessions: keys are forgotten, and whoever waits is told. Returns how many packets waited.
+  std::size_t end(const std::function<bool(const Session&)>& which);
   // Sets up the session before there is a packet for it.
   bool prepare(const wire::Name& local, const wire::Name& far, base::TimePoint now,
                std::int64_t unix_nanos);
@@ -186,6 +192,7 @@ class Agent {
   wire::Name last_local_;
   inner::Address last_destination_{};
   Session* last_session_ = nullptr;
+  std::uint64_t last_forgotten_ = 0;  // an address may be another member's since
 
   std::unique_ptr<std::uint8_t[]> arena_;
   std::size_t arena_used_ = 0;

@@ -47,6 +47,7 @@ void Agent::set_unreachable(bool unreachable) {
   if (!unreachable) return;
   for (const auto& [names, session] : sessions_.all())
     answer_waiting(*session, inner::IcmpError::kHostUnreachable);
+  refuse_waiting(lookups_.abandon());
 }
 
 void Agent::set_carrier(bool carrier, base::TimePoint now, std::int64_t unix_nanos) {
@@ -85,6 +86,23 @@ void Agent::fail_waiting() {
   for (Session* session : sessions_.failed())
     answer_waiting(*session, inner::IcmpError::kHostUnreachable);
   sessions_.failed().clear();
+}
+
+std::size_t Agent::end(const std::function<bool(const Session&)>& which) {
+  std::vector<Session*> ending;
+  for (const auto& [names, session] : sessions_.all())
+    if (which(*session)) ending.push_back(session.get());
+  std::size_t waited = 0;
+  for (Session* session : ending) {
+    waited += session->waiting.size();
+    answer_waiting(*session, inner::IcmpError::kHostUnreachable);
+    std::erase_if(handshakes_, [&](const HandshakeOut& out) {
+      return out.local == session->local && out.far == session->far;
+    });
+    sessions_.end(*session);
+  }
+  if (!ending.empty()) last_session_ = nullptr;
+  return waited;
 }
 
 void Agent::answer_waiting(Session& session, inner::IcmpError error) {
@@ -365,6 +383,8 @@ void Agent::control_error(const wire::ControlView& message, const wire::HeaderVi
     flow->session_keys = 0;  // the header is made anew
     return;
   }
+  if (message.type() == wire::ControlType::refused_by_rule && flow->opened_here && !flow->confirmed)
+    flow->refused = true;
   icmp_for(*flow, message, view.source());
 }
 
@@ -420,12 +440,20 @@ void Agent::on_timer(base::TimePoint now, std::int64_t unix_nanos) {
 }
 
 base::TimePoint Agent::next_timer() const {
-  return std::min({sessions_.next_timer(), next_expiry_, lookups_.next_timer()});
+  // Nobody can be asked without a carrier: the questions wait for it, and so does their time.
+  const base::TimePoint lookups = resolver_ && carrier_ ? lookups_.next_timer() : base::kNever;
+  return std::min({sessions_.next_timer(), next_expiry_, lookups});
 }
 
 void Agent::rekey_all(base::TimePoint now, std::int64_t unix_nanos) {
   sessions_.rekey_all(now, unix_nanos, handshakes_);
   after_batch(now, unix_nanos);
+}
+
+bool Agent::show(const wire::Name& local, const wire::Name& far, std::uint64_t generation,
+                 base::TimePoint now, std::int64_t unix_nanos) {
+  Session* session = sessions_.find_names(local, far);
+  return session != nullptr && sessions_.show(*session, generation, now, unix_nanos, handshakes_);
 }
 
 bool Agent::prepare(const wire::Name& local, const wire::Name& far, base::TimePoint now,

@@ -265,6 +265,52 @@ TEST_F(AgentTest, WithoutACarrierNoHandshakeIsWasted) {
   EXPECT_EQ(b.delivered.size(), 1u);
 }
 
+// A question that cannot be put is no reason to wake up again and again.
+TEST_F(AgentTest, WithoutACarrierQuestionsWaitAndAreGivenUpWithTheWayIn) {
+  inner::MemberAddresses somebody;
+  somebody.ipv4 = {100, 64, 0, 77};
+  a.agent->set_resolver(b.name);
+  a.agent->set_carrier(false, now, unix_nanos());
+  a.agent->on_timer(now, unix_nanos());
+  EXPECT_EQ(send(a, build({}, a.addresses, somebody)), DropReason::none);
+  a.agent->after_batch(now, unix_nanos());
+  EXPECT_GT(a.agent->next_timer(), now);
+  EXPECT_TRUE(a.agent->packets().empty());
+  a.agent->set_carrier(true, now, unix_nanos());
+  EXPECT_LE(a.agent->next_timer(), now);
+  a.agent->after_batch(now, unix_nanos());
+  EXPECT_EQ(a.agent->packets().size(), 1u) << "the question";
+  a.agent->set_unreachable(true);
+  EXPECT_EQ(a.agent->replies().size(), 1u);
+  EXPECT_EQ(a.agent->take_refused(), 1u);
+}
+
+TEST_F(AgentTest, EndedSessionsAreForgottenAndMadeAnew) {
+  send(a, to_b());
+  exchange();
+  ASSERT_EQ(b.delivered.size(), 1u);
+  const auto& machine = a.agent->sessions().machine();
+  EXPECT_EQ(a.agent->end([&](const Session& session) { return session.far == a.name; }), 0u);
+  EXPECT_EQ(a.agent->sessions().all().size(), 1u);
+  EXPECT_EQ(a.agent->end([&](const Session& session) { return session.far == b.name; }), 0u);
+  EXPECT_TRUE(a.agent->sessions().all().empty());
+  EXPECT_TRUE(machine.peers().empty());
+  now += seconds(1);
+  send(a, to_b());
+  EXPECT_EQ(a.agent->end([](const Session&) { return true; }), 1u) << "a packet that waited";
+  EXPECT_EQ(a.agent->replies().size(), 1u);
+  a.agent->begin();
+  now += seconds(1);
+  // The flow is the same, its session is not: nothing of the old one's headers is sent.
+  send(a, to_b());
+  exchange();
+  ASSERT_EQ(b.delivered.size(), 2u);
+  send(a, to_b());
+  exchange();
+  EXPECT_EQ(b.delivered.size(), 3u);
+  EXPECT_TRUE(b.dropped.empty());
+}
+
 TEST_F(AgentTest, OneSessionServesManyFlowsAndBothVersions) {
   for (std::uint16_t port = 1; port <= 50; ++port) {
     InnerPacket packet;

@@ -21,12 +21,15 @@ namespace entresol::layer::session {
 struct FlowKey {
   wire::Name local;
   wire::Name far;
-  std::uint16_t local_port = 0;  // ICMP echo: its identifier, in both
+  std::uint16_t local_port = 0;  // ICMP echo: its identifier, in both; other ICMP: kNoEcho in one
   std::uint16_t far_port = 0;
   std::uint8_t protocol = 0;
   std::uint8_t version = 6;
   friend bool operator==(const FlowKey&, const FlowKey&) = default;
 };
+
+// No echo has it in one of its two ports alone.
+inline constexpr std::uint16_t kNoEcho = 0xffff;
 
 struct FlowKeyHash {
   std::size_t operator()(const FlowKey& key) const noexcept;
@@ -38,6 +41,7 @@ struct Flow {
   FlowKey key;
   bool opened_here = false;
   bool confirmed = false;  // a packet of the far end has agreed with opened_here
+  bool refused = false;    // by a rule, when this end opened it: the far end may
   bool tracked = true;     // false: no state of who opened it (ICMP errors and the like)
   std::uint32_t id = 0;    // flow id of what this end sends
   base::TimePoint last_used{};

@@ -87,6 +87,16 @@ std::vector<Lookups::Waiting> Lookups::expired(base::TimePoint now) {
   return out;
 }
 
+std::vector<Lookups::Waiting> Lookups::abandon() {
+  std::vector<Waiting> out;
+  for (auto& [sought, entry] : entries_)
+    std::move(entry.waiting.begin(), entry.waiting.end(), std::back_inserter(out));
+  entries_.clear();
+  octets_ = 0;
+  schedule();
+  return out;
+}
+
 void Lookups::release(const std::vector<Waiting>& waiting) {
   for (const Waiting& each : waiting) octets_ -= each.packet.size();
 }

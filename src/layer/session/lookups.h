@@ -51,6 +51,8 @@ class Lookups {
   std::optional<std::vector<Waiting>> answered(std::uint32_t id, bool found, base::TimePoint now);
   // Packets of questions that nobody has answered.
   std::vector<Waiting> expired(base::TimePoint now);
+  // All packets that wait: nobody can be asked any more.
+  std::vector<Waiting> abandon();
   base::TimePoint next_timer() const { return next_; }  // kNever if none
 
  private:

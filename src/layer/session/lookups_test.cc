@@ -64,6 +64,17 @@ TEST_F(LookupsTest, AsksAgainAndGivesUp) {
   EXPECT_EQ(lost.size(), 1u);
 }
 
+TEST_F(LookupsTest, WhereNobodyCanBeAskedAnyMoreAllIsGivenUp) {
+  ask(name_of(9));
+  ask(name_of(9));
+  ask(name_of(8));
+  const auto question = lookups.due(now).front();
+  EXPECT_EQ(lookups.abandon().size(), 3u);
+  EXPECT_EQ(lookups.next_timer(), base::kNever);
+  EXPECT_EQ(lookups.open(question.id), nullptr);
+  EXPECT_EQ(ask(name_of(7), 1024 * 1024), Lookups::Asked::kWaits) << "their octets are free again";
+}
+
 TEST_F(LookupsTest, WhatIsUnknownIsNotAskedForEachPacket) {
   ask(name_of(9));
   const auto questions = lookups.due(now);

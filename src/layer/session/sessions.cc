@@ -15,6 +15,15 @@ security::Path path_between(const wire::Name& local, const wire::Name& far) {
   return {location(far), location(local)};
 }
 
+security::PeerConfig configure(const membership::Key& key, const wire::Name& local,
+                               const wire::Name& far) {
+  security::PeerConfig config;
+  config.key = key;
+  config.path = path_between(local, far);
+  config.name = far;
+  return config;
+}
+
 security::Config configure(const membership::Membership& membership, crypto::AeadSuite suite,
                            const crypto::SecretBytes<32>& reset_secret,
                            const security::Timing& timing) {
@@ -54,19 +63,35 @@ Session* Sessions::open(const wire::Name& local, const wire::Name& far) {
   if (found != sessions_.end()) return found->second.get();
   const auto* member = membership_.find(far);
   if (member == nullptr || member->native_key == membership::Key{}) return nullptr;
-  security::PeerConfig config;
-  config.key = member->native_key;
-  config.path = path_between(local, far);
-  config.name = far;
-  auto session = std::make_unique<Session>();
-  session->peer = machine_.add(config);
+  return &create(machine_.add(configure(member->native_key, local, far)), local, far);
+}
+
+Session& Sessions::create(security::PeerId peer, const wire::Name& local, const wire::Name& far) {
+  auto& session = sessions_[{local, far}];
+  session = std::make_unique<Session>();
+  session->peer = peer;
   session->local = local;
   session->far = far;
   fill_addresses(*session);
-  Session* raw = session.get();
-  by_peer_[raw->peer] = raw;
-  sessions_[{local, far}] = std::move(session);
-  return raw;
+  bind(peer, *session);
+  return *session;
+}
+
+void Sessions::bind(security::PeerId peer, Session& session) {
+  if (by_peer_.insert_or_assign(peer, &session).second) session.peers.push_back(peer);
+}
+
+// The peer with the key that the far end has now, as far as it is known: a handshake with another one would fail.
+security::PeerId Sessions::present_peer(Session& session) {
+  const auto* member = membership_.find(session.far);
+  if (member == nullptr || member->native_key == membership::Key{}) return session.peer;
+  const auto state = machine_.state(session.peer);
+  if (state && state->key == member->native_key) return session.peer;
+  const security::PeerId peer =
+      machine_.add(configure(member->native_key, session.local, session.far));
+  bind(peer, session);
+  if (!session.send) session.peer = peer;
+  return peer;
 }
 
 Session* Sessions::find_names(const wire::Name& local, const wire::Name& far) {
@@ -76,9 +101,43 @@ Session* Sessions::find_names(const wire::Name& local, const wire::Name& far) {
 
 void Sessions::connect(Session& session, base::TimePoint now, std::int64_t unix_nanos,
                        std::vector<HandshakeOut>& out) {
+  if (!membership_.standing(unix_nanos / 1'000'000'000)) return;
   security::Events events;
-  machine_.connect(session.peer, now, unix_nanos, events);
+  machine_.connect(present_peer(session), now, unix_nanos, events);
   carry_out(events, out);
+}
+
+bool Sessions::show(Session& session, std::uint64_t generation, base::TimePoint now,
+                    std::int64_t unix_nanos, std::vector<HandshakeOut>& out) {
+  const security::PeerId peer = present_peer(session);
+  const auto state = machine_.state(peer);
+  if (!state || state->shown >= generation) return false;
+  if (!session.send && !state->live) return false;  // the next keys are made with it anyhow
+  security::Events events;
+  machine_.rekey(peer, now, unix_nanos, events);
+  carry_out(events, out);
+  return true;
+}
+
+void Sessions::end(Session& session) {
+  std::vector<HandshakeOut> nothing;
+  forget_peers(std::vector<security::PeerId>(session.peers), nothing);
+  for (auto* list : {&touched_, &ready_, &failed_, &keepalives_}) std::erase(*list, &session);
+  sessions_.erase({session.local, session.far});
+}
+
+// Whoever is not dialled from here may come again, and is then known by the machine from its handshake alone.
+void Sessions::forget_peers(const std::vector<security::PeerId>& peers,
+                            std::vector<HandshakeOut>& out) {
+  security::Events events;
+  for (security::PeerId peer : peers) machine_.remove(peer, events);
+  carry_out(events, out);
+  for (security::PeerId peer : peers) {
+    auto found = by_peer_.find(peer);
+    if (found == by_peer_.end()) continue;
+    std::erase(found->second->peers, peer);
+    by_peer_.erase(found);
+  }
 }
 
 void Sessions::rekey_all(base::TimePoint now, std::int64_t unix_nanos,
@@ -138,65 +197,74 @@ Session* Sessions::adopt(security::PeerId peer) {
   const wire::Name local{state->path->local.address};
   const wire::Name far{state->path->remote.address};
   auto found = sessions_.find({local, far});
-  if (found != sessions_.end()) {
-    by_peer_[peer] = found->second.get();
-    return found->second.get();
-  }
-  auto session = std::make_unique<Session>();
-  session->peer = peer;
-  session->local = local;
-  session->far = far;
-  fill_addresses(*session);
-  Session* raw = session.get();
-  by_peer_[peer] = raw;
-  sessions_[{local, far}] = std::move(session);
-  return raw;
+  if (found == sessions_.end()) return &create(peer, local, far);
+  bind(peer, *found->second);
+  return found->second.get();
+}
+
+void Sessions::keys_ready(const security::KeysReady& event) {
+  Session* session = find_peer(event.peer);
+  if (session == nullptr) return;
+  const security::Keys& keys = event.keys;
+  // A far member that has changed its key is another peer to the machine: what arrives from now on concerns it.
+  session->peer = session->traffic.peer = event.peer;
+  if (key_log_) key_log_(security::Purpose::kSession, keys, membership_.trust().layer());
+  const std::uint32_t slot = security::index_slot(keys.local_index);
+  if (slot >= receive_.size()) receive_.resize(std::size_t{slot} + slot / 2 + 1);
+  receive_[slot].index = keys.local_index;
+  receive_[slot].session = session;
+  receive_[slot].lane = security::receive_lane(keys.protocol, keys.suite, keys.receive, 0);
+  keys_[{event.peer, keys.local_index}] = keys;
+}
+
+void Sessions::send_with(const security::SendWith& event, std::vector<security::PeerId>& replaced) {
+  Session* session = find_peer(event.peer);
+  auto keys = keys_.find({event.peer, event.local_index});
+  if (session == nullptr || keys == keys_.end()) return;
+  session->send = security::send_lane(keys->second, 0);
+  session->send_index = event.local_index;
+  session->peer = event.peer;
+  session->keys_changed = ++key_changes_;
+  if (!session->waiting.empty()) ready_.push_back(session);
+  for (security::PeerId other : session->peers)
+    if (other != event.peer) replaced.push_back(other);
+}
+
+void Sessions::keys_gone(const security::KeysGone& event) {
+  if (ReceiveSession* entry = find(event.local_index)) *entry = ReceiveSession{};
+  keys_.erase({event.peer, event.local_index});
+  Session* session = find_peer(event.peer);
+  if (session != nullptr && session->send && session->send_index == event.local_index)
+    session->send.reset();
 }
 
 void Sessions::carry_out(security::Events& events, std::vector<HandshakeOut>& out) {
+  std::vector<security::PeerId> replaced;
   for (security::Event& event : events) {
     if (auto* send = std::get_if<security::SendMessage>(&event)) {
       out.push_back({wire::Name{send->path.local.address}, wire::Name{send->path.remote.address},
                      std::move(send->message)});
-    } else if (auto* keys_ready = std::get_if<security::KeysReady>(&event)) {
-      Session* session = find_peer(keys_ready->peer);
-      if (session == nullptr) continue;
-      const security::Keys& keys = keys_ready->keys;
-      // A far member that has changed its key is another peer to the machine: what arrives from now on concerns it.
-      session->peer = session->traffic.peer = keys_ready->peer;
-      if (key_log_) key_log_(security::Purpose::kSession, keys, membership_.trust().layer());
-      const std::uint32_t slot = security::index_slot(keys.local_index);
-      if (slot >= receive_.size()) receive_.resize(std::size_t{slot} + slot / 2 + 1);
-      receive_[slot].index = keys.local_index;
-      receive_[slot].session = session;
-      receive_[slot].lane = security::receive_lane(keys.protocol, keys.suite, keys.receive, 0);
-      keys_[{keys_ready->peer, keys.local_index}] = keys;
+    } else if (auto* ready = std::get_if<security::KeysReady>(&event)) {
+      keys_ready(*ready);
     } else if (auto* with = std::get_if<security::SendWith>(&event)) {
-      Session* session = find_peer(with->peer);
-      auto keys = keys_.find({with->peer, with->local_index});
-      if (session == nullptr || keys == keys_.end()) continue;
-      session->send = security::send_lane(keys->second, 0);
-      session->send_index = with->local_index;
-      session->peer = with->peer;
-      ++session->keys_changed;
-      if (!session->waiting.empty()) ready_.push_back(session);
+      send_with(*with, replaced);
     } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
-      if (ReceiveSession* entry = find(gone->local_index)) *entry = ReceiveSession{};
-      keys_.erase({gone->peer, gone->local_index});
-      Session* session = find_peer(gone->peer);
-      if (session != nullptr && session->send && session->send_index == gone->local_index)
-        session->send.reset();
+      keys_gone(*gone);
     } else if (auto* alive = std::get_if<security::SendKeepalive>(&event)) {
       if (Session* session = find_peer(alive->peer); session != nullptr && session->send)
         keepalives_.push_back(session);
     } else if (auto* up = std::get_if<security::PeerUp>(&event)) {
-      if (Session* session = find_peer(up->peer)) fill_addresses(*session);
+      if (Session* session = find_peer(up->peer)) {
+        session->speaker = membership::Membership::name_shown(up->shown);
+        fill_addresses(*session);
+      }
     } else if (auto* down = std::get_if<security::PeerDown>(&event)) {
       if (Session* session = find_peer(down->peer); session != nullptr && !session->waiting.empty())
         failed_.push_back(session);
     }
   }
   events.clear();
+  if (!replaced.empty()) forget_peers(replaced, out);
 }
 
 }  // namespace entresol::layer::session

@@ -2,7 +2,10 @@
 // data path, the packets that wait for keys, and drives the handshakes (security/association.h, purpose: session), whose
 // messages travel as the layer's own packets.
 //
-// Pure. Owned by the agent. References to a Session hold until on_timer() or handle().
+// A far end that has another key now is another peer to the machine: the session goes over to it with the first keys that
+// are made with it, and what was made with the old one is forgotten then.
+//
+// Pure. Owned by the agent. References to a Session hold until end().
 #pragma once
 
 #include <deque>
@@ -24,11 +27,13 @@ struct Session {
   security::PeerId peer;
   wire::Name local;
   wire::Name far;
+  wire::Name speaker;                   // who has proved to speak for `far`: itself, or its node
+  std::vector<security::PeerId> peers;  // all that the machine knows for it, `peer` among them
   inner::MemberAddresses local_addresses;
   inner::MemberAddresses far_addresses;
   std::unique_ptr<security::SendLane> send;  // null: no keys yet
   std::uint32_t send_index = 0;
-  std::uint64_t keys_changed = 0;
+  std::uint64_t keys_changed = 0;  // another value for each `send` of any session
   std::uint64_t packets_sent = 0, packets_received = 0;
   security::Traffic traffic;
   bool touched = false;
@@ -75,6 +80,12 @@ class Sessions {
   base::DropReason handle(base::ByteView message, const wire::Name& local, const wire::Name& far,
                           base::TimePoint now, std::int64_t unix_nanos,
                           std::vector<HandshakeOut>& out);
+  // Makes sure that the far end of a session with keys has seen what this end shows now, of `generation` or newer, under
+  // the key that the far end has now. False if it has, or there are no keys: else ask again after a while.
+  bool show(Session& session, std::uint64_t generation, base::TimePoint now,
+            std::int64_t unix_nanos, std::vector<HandshakeOut>& out);
+  // Forgets the session and its keys.
+  void end(Session& session);
   // The answer to a record for which there are no keys; empty: none.
   base::Bytes reset_for(base::ByteView session_record, base::TimePoint now);
 
@@ -114,6 +125,13 @@ class Sessions {
   Session* find_peer(security::PeerId peer);
   Session* adopt(security::PeerId peer);
   void fill_addresses(Session& session);
+  Session& create(security::PeerId peer, const wire::Name& local, const wire::Name& far);
+  void bind(security::PeerId peer, Session& session);
+  security::PeerId present_peer(Session& session);
+  void keys_ready(const security::KeysReady& event);
+  void send_with(const security::SendWith& event, std::vector<security::PeerId>& replaced);
+  void keys_gone(const security::KeysGone& event);
+  void forget_peers(const std::vector<security::PeerId>& peers, std::vector<HandshakeOut>& out);
 
   membership::Membership& membership_;
   base::RandomSource& random_;
@@ -124,6 +142,7 @@ class Sessions {
   std::map<std::pair<security::PeerId, std::uint32_t>, security::Keys>
       keys_;  // that may be sent with
   std::vector<ReceiveSession> receive_;
+  std::uint64_t key_changes_ = 0;
   std::vector<Session*> touched_, ready_, failed_, keepalives_;
   KeyLog key_log_;
 };

@@ -1,0 +1,1 @@
+entresol_fuzzer(cli_admission SOURCE cli_admission_fuzz.cc DEPS entresol_cli_admission)

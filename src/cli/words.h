@@ -1,0 +1,35 @@
+// What the words on the command line have said, and who reads them: each add_…() makes some verbs known to the parser.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "cli/commands.h"
+
+namespace entresol::cli {
+
+struct Words {
+  Global global;
+  std::string config, control;  // which host, node or controller is asked
+  SignOptions sign;
+  DemoOptions demo;
+  InitOptions init;
+  JoinOptions join;
+  TokenOptions token;
+  GuestOptions guest;
+  PolicyTest policy;
+  std::string kind, prefix, role = "host", file, name, layer, code, admin, id;
+  int count = 3;
+  bool prometheus = false;
+  std::function<int()> run;  // the verb
+};
+
+// add_offline.cc: keys, signed objects, what errors mean, the demo
+void add_offline(CLI::App& app, Words& words);
+// add_running.cc: run and up, and what is asked of what runs
+void add_running(CLI::App& app, Words& words);
+// add_layer.cc: a layer with a controller
+void add_layer(CLI::App& app, Words& words);
+
+}  // namespace entresol::cli

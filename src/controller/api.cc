@@ -1,0 +1,260 @@
+// A request's way: take it apart, find its route, see who asks, let the handler answer, hold the answer until it is durable.
+#include "controller/api.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/error_codes.h"
+#include "controller/call.h"
+
+namespace entresol::controller {
+namespace {
+
+namespace code = base::code;
+
+constexpr std::size_t kMaxTarget = 1024;
+constexpr std::int64_t kMaxWait = 50;
+constexpr std::string_view kBearer = "Bearer ";
+
+constexpr std::array<std::pair<std::string_view, unsigned>, 24> kStatuses{{
+    {code::kTokenUnknown, 403},    {code::kTokenExpired, 403},    {code::kTokenUsed, 403},
+    {code::kTokenRefused, 403},    {code::kMemberRevoked, 403},   {code::kScopeMissing, 403},
+    {code::kRequestUnproved, 401}, {code::kRequestStale, 401},    {code::kApiTokenUnknown, 401},
+    {code::kMemberUnknown, 404},   {code::kLabelTaken, 409},      {code::kNameTaken, 409},
+    {code::kRegistrationOld, 409}, {code::kObjectsTooLarge, 413}, {code::kHttpTooLarge, 413},
+    {code::kPoolExhausted, 503},   {code::kDelegationEnded, 503}, {code::kStoreFull, 507},
+    {code::kStoreFailed, 503},     {code::kStoreBroken, 503},     {code::kStoreLocked, 503},
+    {code::kHttpInternal, 500},    {code::kHttpBusy, 503},        {code::kUsage, 404},
+}};
+
+bool split_target(std::string_view target, std::string& path,
+                  std::map<std::string, std::string, std::less<>>& query) {
+  const std::size_t mark = target.find('?');
+  path = target.substr(0, mark);
+  if (mark == std::string_view::npos) return true;
+  std::string_view rest = target.substr(mark + 1);
+  while (!rest.empty()) {
+    const std::string_view one = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    const std::size_t equals = one.find('=');
+    std::string key, value;
+    if (!decode_percent(one.substr(0, equals), key)) return false;
+    if (equals != std::string_view::npos && !decode_percent(one.substr(equals + 1), value))
+      return false;
+    query.insert_or_assign(std::move(key), std::move(value));
+  }
+  return true;
+}
+
+// "/v1/members/alice" is "/v1/members/*" and "alice".
+bool split_path(std::string& path, std::string& who) {
+  const std::size_t second = path.find('/', 1);
+  const std::size_t third = second == std::string::npos ? second : path.find('/', second + 1);
+  if (third == std::string::npos) return true;
+  if (!decode_percent(std::string_view(path).substr(third + 1), who)) return false;
+  path.resize(third + 1);
+  path += '*';
+  return true;
+}
+
+bool number_of(const std::map<std::string, std::string, std::less<>>& query, std::string_view key,
+               std::int64_t most, std::int64_t& out) {
+  const auto at = query.find(key);
+  if (at == query.end()) return true;
+  const char* end = at->second.data() + at->second.size();
+  const auto read = std::from_chars(at->second.data(), end, out);
+  return read.ec == std::errc() && read.ptr == end && out >= 0 && out <= most;
+}
+
+}  // namespace
+
+bool decode_percent(std::string_view text, std::string& out) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    base::Bytes octet;
+    if (i + 2 >= text.size() || !base::from_hex(text.substr(i + 1, 2), octet)) return false;
+    out += static_cast<char>(octet[0]);
+    i += 2;
+  }
+  return true;
+}
+
+unsigned http_status(const base::Error& error) {
+  const auto found = std::find_if(kStatuses.begin(), kStatuses.end(),
+                                  [&](const auto& each) { return each.first == error.code; });
+  return found == kStatuses.end() ? 400 : found->second;
+}
+
+Api::Api(ApiConfig config, directory::Authority& authority, directory::Store& store,
+         Observer observer)
+    : config_(std::move(config)),
+      authority_(authority),
+      store_(store),
+      observer_(std::move(observer)) {}
+
+Api::~Api() = default;
+
+const Api::Route* Api::find(const Call& call, bool& known_path) {
+  using Auth = Route::Auth;
+  using directory::Scope;
+  static constexpr std::array kRoutes{
+      Route{"GET", "/v1", Auth::kNone, Scope::kRead, &Api::version},
+      Route{"POST", "/v1/join", Auth::kNone, Scope::kAdmin, &Api::join},
+      Route{"POST", "/v1/certificate", Auth::kMember, Scope::kAdmin, &Api::renew},
+      Route{"PUT", "/v1/registration", Auth::kMember, Scope::kAdmin, &Api::put_registration},
+      Route{"GET", "/v1/nodes", Auth::kEither, Scope::kRead, &Api::list_nodes},
+      Route{"GET", "/v1/directory", Auth::kEither, Scope::kRead, &Api::watch},
+      Route{"GET", "/v1/status", Auth::kPerson, Scope::kRead, &Api::get_status},
+      Route{"GET", "/v1/members", Auth::kPerson, Scope::kRead, &Api::list_members},
+      Route{"GET", "/v1/members/*", Auth::kPerson, Scope::kRead, &Api::show_member},
+      Route{"DELETE", "/v1/members/*", Auth::kPerson, Scope::kAdmit, &Api::revoke_member},
+      Route{"GET", "/v1/tokens", Auth::kPerson, Scope::kRead, &Api::list_tokens},
+      Route{"POST", "/v1/tokens", Auth::kPerson, Scope::kAdmit, &Api::create_token},
+      Route{"DELETE", "/v1/tokens/*", Auth::kPerson, Scope::kAdmit, &Api::revoke_token},
+      Route{"GET", "/v1/guests", Auth::kPerson, Scope::kRead, &Api::list_guests},
+      Route{"GET", "/v1/guests/*", Auth::kPerson, Scope::kRead, &Api::show_guest},
+      Route{"POST", "/v1/guests", Auth::kPerson, Scope::kAdmit, &Api::add_guest},
+      Route{"DELETE", "/v1/guests/*", Auth::kPerson, Scope::kAdmit, &Api::remove_guest},
+      Route{"GET", "/v1/policy", Auth::kPerson, Scope::kRead, &Api::get_policy},
+      Route{"PUT", "/v1/policy", Auth::kPerson, Scope::kPolicy, &Api::set_policy},
+      Route{"GET", "/v1/api-tokens", Auth::kPerson, Scope::kAdmin, &Api::list_api_tokens},
+      Route{"POST", "/v1/api-tokens", Auth::kPerson, Scope::kAdmin, &Api::create_api_token},
+      Route{"DELETE", "/v1/api-tokens/*", Auth::kPerson, Scope::kAdmin, &Api::revoke_api_token},
+  };
+  known_path = false;
+  for (const Route& route : kRoutes) {
+    if (route.path != call.path) continue;
+    known_path = true;
+    if (route.method == call.request.method) return &route;
+  }
+  return nullptr;
+}
+
+base::Result<void> Api::admit(const Route& route, Call& call, http::Responder& responder) const {
+  using Auth = Route::Auth;
+  if (route.auth == Auth::kNone) return {};
+  const std::string_view said = call.request.authorization;
+  const bool bearer = said.substr(0, kBearer.size()) == kBearer;
+  if (bearer ? route.auth == Auth::kMember : route.auth == Auth::kPerson)
+    return base::fail(code::kRequestUnproved,
+                      bearer ? "this is for members: a request signed with an identity key"
+                             : "this is for people: Authorization: Bearer and an API token");
+  if (bearer) {
+    auto token = authority_.check_api_token(said.substr(kBearer.size()), route.scope, call.now);
+    if (!token) return tl::unexpected(token.error());
+  } else {
+    const base::ByteView body(reinterpret_cast<const std::uint8_t*>(call.request.body.data()),
+                              call.request.body.size());
+    auto member =
+        authority_.authenticate(said, {call.request.method, call.request.target, body}, call.now);
+    if (!member) return tl::unexpected(member.error());
+    call.member = (*member)->name;
+  }
+  responder.vouch();
+  return {};
+}
+
+Api::Answer Api::answer(const http::Request& request, http::Responder& responder,
+                        base::UnixSeconds now, bool& waits, Call& call) {
+  if (request.target.size() > kMaxTarget || !split_target(request.target, call.path, call.query) ||
+      !split_path(call.path, call.who))
+    return base::fail(code::kHttpBadRequest, "the request's target is malformed");
+  bool known_path = false;
+  const Route* route = find(call, known_path);
+  if (route == nullptr)
+    return base::fail(code::kUsage, known_path ? request.method + " is not possible here"
+                                               : "there is no such path: docs/api.md lists them");
+  if (auto admitted = admit(*route, call, responder); !admitted)
+    return tl::unexpected(admitted.error());
+  auto body = parse_body(request.body);
+  if (!body) return tl::unexpected(body.error());
+  call.body = std::move(*body);
+  waits = route->handler == &Api::watch;
+  call.now = now;
+  return (this->*route->handler)(call);
+}
+
+void Api::handle(const http::Request& request, std::shared_ptr<http::Responder> responder,
+                 base::UnixSeconds now) {
+  ++counters_.requests;
+  Call call{request, now, {}, {}, {}, {}, {}};
+  bool waits = false;
+  Answer result = answer(request, *responder, now, waits, call);
+  if (!result) {
+    ++counters_.refused[result.error().code];
+    observe("request_refused", result.error().code, call);
+    pending_.push_back(
+        {std::move(responder), http::error_response(http_status(result.error()), result.error())});
+    return;
+  }
+  if (!waits) {
+    pending_.push_back({std::move(responder), {200, result->dump(), "application/json"}});
+    return;
+  }
+  Wait wait{std::move(responder), std::nullopt, config_.page, now};
+  std::int64_t limit = static_cast<std::int64_t>(config_.page), seconds = 0;
+  number_of(call.query, "limit", limit, limit);
+  number_of(call.query, "wait", kMaxWait, seconds);
+  wait.limit = static_cast<std::size_t>(limit);
+  wait.until = now + seconds;
+  if (const auto since = call.query.find("since"); since != call.query.end())
+    wait.since = directory::parse_revision(since->second);
+  waits_.push_back(std::move(wait));
+  ++fresh_waits_;
+}
+
+void Api::end_of_round(base::UnixSeconds now) {
+  if (batch_ && !batch_->empty()) {
+    ++counters_.commits;
+    if (auto committed = batch_->commit(); !committed) {
+      ++counters_.refused[committed.error().code];
+      if (observer_) observer_("store_failed", committed.error().message, {});
+      for (Pending& each : pending_)
+        each.response = http::error_response(http_status(committed.error()), committed.error());
+    }
+  }
+  batch_.reset();
+  for (Pending& each : std::exchange(pending_, {}))
+    each.responder->answer(std::move(each.response));
+
+  const bool moved = !told_ || *told_ != authority_.revision();
+  const std::size_t old = waits_.size() - std::exchange(fresh_waits_, 0);
+  std::vector<Wait> still;
+  for (std::size_t i = 0; i < waits_.size(); ++i) {
+    Wait& wait = waits_[i];
+    if (!wait.responder->waiting()) continue;
+    if (!moved && i < old && now < wait.until) {
+      still.push_back(std::move(wait));
+      continue;
+    }
+    const directory::Changes changes = authority_.changes_since(wait.since, wait.limit, now);
+    if (changes.items.empty() && !changes.whole && now < wait.until) {
+      still.push_back(std::move(wait));
+    } else {
+      wait.responder->answer({200, changes_json(changes).dump(), "application/json"});
+    }
+  }
+  waits_ = std::move(still);
+  told_ = authority_.revision();
+}
+
+std::optional<base::UnixSeconds> Api::next_timer() const {
+  std::optional<base::UnixSeconds> next;
+  for (const Wait& wait : waits_)
+    if (!next || wait.until < *next) next = wait.until;
+  return next;
+}
+
+base::Result<std::size_t> Api::expire(base::UnixSeconds now) {
+  return directory::settle(authority_, store_, authority_.expire(now));
+}
+
+void Api::observe(std::string_view event, std::string_view subject, const Call& call) const {
+  if (observer_) observer_(event, subject, call.request.peer);
+}
+
+}  // namespace entresol::controller

@@ -1,0 +1,130 @@
+// The controller's API (docs/api.md): requests in, answers out, an Authority and its Store behind them.
+//
+// Requests of one round of the loop share a transaction: each sees what those before it have changed, and nobody is answered
+// before end_of_round() has made it durable. Knows nothing of sockets and TLS, so tests and fuzzers drive it directly.
+//
+// One thread. The authority, the store and the observer outlive it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "controller/json.h"
+#include "http/server.h"
+#include "layer/directory/batch.h"
+
+namespace entresol::controller {
+
+inline constexpr int kApiMajor = 1;
+inline constexpr int kApiMinor = 0;
+
+struct ApiConfig {
+  std::vector<directory::TokenEndpoint> advertise;  // what tokens carry
+  http::Pin pin{};                                  // of the controller's TLS key
+  std::size_t page = 1000;                          // items of one answer to a watcher
+};
+
+struct ApiCounters {
+  std::uint64_t requests = 0;
+  std::uint64_t commits = 0;
+  std::map<std::string, std::uint64_t, std::less<>> refused;  // by code
+};
+
+class Api {
+ public:
+  // What a log wants to know: a constant word, who or what, and from where.
+  using Observer =
+      std::function<void(std::string_view event, std::string_view subject, const base::Endpoint&)>;
+
+  Api(ApiConfig config, directory::Authority& authority, directory::Store& store,
+      Observer observer = nullptr);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  void handle(const http::Request& request, std::shared_ptr<http::Responder> responder,
+              base::UnixSeconds now);
+  // Commits, answers, and tells the watchers what has changed. Also when a watcher's time has come.
+  void end_of_round(base::UnixSeconds now);
+  // When end_of_round() is wanted although nothing happens; nothing if nobody waits.
+  std::optional<base::UnixSeconds> next_timer() const;
+  // Forgets what has ended; for once a minute.
+  base::Result<std::size_t> expire(base::UnixSeconds now);
+
+  const ApiCounters& counters() const { return counters_; }
+  std::size_t watchers() const { return waits_.size(); }
+  Json status(base::UnixSeconds now) const;
+
+ private:
+  struct Call;
+  struct Route;
+  using Answer = base::Result<Json>;
+
+  static const Route* find(const Call& call, bool& known_path);
+  base::Result<void> admit(const Route& route, Call& call, http::Responder& responder) const;
+  Answer answer(const http::Request& request, http::Responder& responder, base::UnixSeconds now,
+                bool& waits, Call& call);
+  void observe(std::string_view event, std::string_view subject, const Call& call) const;
+  template <typename T>
+  base::Result<T> settle(directory::Outcome<T> outcome);
+
+  // members_api.cc
+  Answer join(const Call& call);
+  Answer renew(const Call& call);
+  Answer put_registration(const Call& call);
+  Answer list_nodes(const Call& call);
+  Answer watch(const Call& call);
+  Json admission(const directory::Issued& issued, directory::Role role,
+                 base::UnixSeconds now) const;
+  // people_api.cc
+  Answer version(const Call& call);
+  Answer get_status(const Call& call);
+  Answer list_members(const Call& call);
+  Answer show_member(const Call& call);
+  Answer revoke_member(const Call& call);
+  Answer list_tokens(const Call& call);
+  Answer create_token(const Call& call);
+  Answer revoke_token(const Call& call);
+  Answer list_guests(const Call& call);
+  Answer show_guest(const Call& call);
+  Answer add_guest(const Call& call);
+  Answer remove_guest(const Call& call);
+  Answer get_policy(const Call& call);
+  Answer set_policy(const Call& call);
+  Answer list_api_tokens(const Call& call);
+  Answer create_api_token(const Call& call);
+  Answer revoke_api_token(const Call& call);
+
+  struct Pending {
+    std::shared_ptr<http::Responder> responder;
+    http::Response response;
+  };
+  // A watcher: answered when there is something that it has not seen, or at `until`.
+  struct Wait {
+    std::shared_ptr<http::Responder> responder;
+    std::optional<directory::Revision> since;
+    std::size_t limit = 0;
+    base::UnixSeconds until = 0;
+  };
+
+  ApiConfig config_;
+  directory::Authority& authority_;
+  directory::Store& store_;
+  Observer observer_;
+  ApiCounters counters_;
+  std::unique_ptr<directory::Batch> batch_;  // of this round
+  std::vector<Pending> pending_;             // answers of this round
+  std::vector<Wait> waits_;
+  std::optional<directory::Revision> told_;  // what watchers were last compared with
+  std::size_t fresh_waits_ = 0;  // watchers at the end of waits_ that were not compared yet
+};
+
+// The status that goes with an error's code.
+unsigned http_status(const base::Error& error);
+
+}  // namespace entresol::controller

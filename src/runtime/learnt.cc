@@ -1,0 +1,91 @@
+#include "runtime/learnt.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "io/files.h"
+#include "layer/membership/armor.h"
+
+namespace entresol::runtime {
+namespace {
+
+namespace membership = layer::membership;
+
+constexpr std::size_t kMaxState = std::size_t{256} << 20;
+constexpr std::array<std::string_view, 4> kKinds{"member", "guest", "policy", "revoked"};
+
+int rank_of(const Json& item) {
+  if (!item.is_object() || !item.contains("kind") || !item["kind"].is_string()) return -1;
+  const auto found = std::find(kKinds.begin(), kKinds.end(), item["kind"].get<std::string>());
+  return found == kKinds.end() ? -1 : static_cast<int>(found - kKinds.begin());
+}
+
+}  // namespace
+
+std::string armored_chain(std::string_view label, base::ByteView chain) {
+  std::string text;
+  const auto first = membership::extent(chain);
+  if (first && first->kind == membership::Kind::kDelegation) {
+    text = membership::armor(membership::kDelegation, chain.first(first->size));
+    chain = chain.subspan(first->size);
+  }
+  return text + membership::armor(label, chain);
+}
+
+std::vector<std::string> Learnt::node_files() const {
+  std::vector<std::string> out;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/nodes", ignored))
+    if (entry.path().extension() == ".member") out.push_back(entry.path().string());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+base::Result<void> Learnt::keep_node(const std::string& label, base::ByteView certificate,
+                                     base::ByteView registration) const {
+  if (auto made = io::make_directories(directory_ + "/nodes", 0700); !made) return made;
+  const std::string file = directory_ + "/nodes/" + label + ".member";
+  const std::string text = armored_chain(membership::kCertificate, certificate) +
+                           membership::armor(membership::kRegistration, registration);
+  if (auto old = io::read_text_file(file, kMaxState); old && *old == text) return {};
+  return io::write_text_file(file, text);
+}
+
+bool Learnt::keep_item(const Json& item, std::string_view about) {
+  const int rank = rank_of(item);
+  if (rank < 0) return false;
+  // Who was revoked is no member any more, and the other way round.
+  for (int other = 0; other < static_cast<int>(kKinds.size()); ++other)
+    items_.erase({other, std::string(about)});
+  items_[{rank, std::string(about)}] = item;
+  return true;
+}
+
+std::vector<Json> Learnt::items() const {
+  std::vector<Json> out;
+  for (const auto& [key, item] : items_) out.push_back(item);
+  return out;
+}
+
+void Learnt::load() {
+  items_.clear();
+  revision_.clear();
+  auto text = io::read_text_file(directory_ + "/directory.json", kMaxState);
+  if (!text) return;
+  const Json state = Json::parse(*text, nullptr, false);
+  if (!state.is_object() || !state.contains("items") || !state["items"].is_object()) return;
+  for (const auto& [about, item] : state["items"].items()) keep_item(item, about);
+  if (state.contains("revision") && state["revision"].is_string())
+    revision_ = state["revision"].get<std::string>();
+}
+
+base::Result<void> Learnt::save() const {
+  Json items = Json::object();
+  for (const auto& [key, item] : items_) items[key.second] = item;
+  if (auto made = io::make_directories(directory_, 0700); !made) return made;
+  return io::write_text_file(directory_ + "/directory.json",
+                             Json{{"revision", revision_}, {"items", std::move(items)}}.dump());
+}
+
+}  // namespace entresol::runtime
