@@ -18,6 +18,7 @@ namespace membership = layer::membership;
 using directory::Ask;
 
 constexpr int kWatchSeconds = 45;
+constexpr base::Duration kSaveInterval = std::chrono::seconds(2);
 constexpr std::uint16_t kGuestMtu = 1420;
 constexpr std::size_t kWatchBody = std::size_t{64} << 20;
 
@@ -56,6 +57,11 @@ Enrolment::Enrolment(Runtime& runtime, layer::member::LayerIndex layer,
       client_(runtime.loop(), destination_of(config)),
       watcher_(runtime.loop(), destination_of(config)) {
   timer_ = runtime.loop().add_timer([this] { ask_due(); });
+  save_timer_ = runtime.loop().add_timer([this] { save(); });
+}
+
+Enrolment::~Enrolment() {
+  if (saving_.joinable()) saving_.join();
 }
 
 void Enrolment::start() {
@@ -250,12 +256,32 @@ bool Enrolment::take_changes(const Json& answer) {
   watching_ = !more;
   learnt_.set_revision(text_of(answer, "revision"));
   if (!answer["items"].empty()) {
-    if (auto kept = learnt_.save(); !kept)
-      runtime_.log().write(config::LogLevel::kError, "state_unwritable", io::now(),
-                           {{"error", kept.error().message}});
+    // Who is out stays out, also after a restart that comes at once; the rest can be asked for again.
+    const bool urgent =
+        std::any_of(answer["items"].begin(), answer["items"].end(),
+                    [](const Json& item) { return text_of(item, "kind") != "member"; });
+    save_soon(urgent ? base::Duration(0) : kSaveInterval);
     if (nodes_changed_) nodes_changed_();
   }
   return true;
+}
+
+void Enrolment::save_soon(base::Duration wait) {
+  if (wait == base::Duration(0) || !runtime_.loop().armed(save_timer_))
+    runtime_.loop().arm(save_timer_, io::now() + wait);
+}
+
+void Enrolment::save() {
+  if (saving_.joinable()) return save_soon(kSaveInterval);
+  saving_ = std::thread([this, directory = learnt_.directory(), text = learnt_.text()] {
+    auto kept = Learnt::write(directory, text);
+    runtime_.loop().post([this, kept = std::move(kept)] {
+      saving_.join();
+      if (!kept)
+        runtime_.log().write(config::LogLevel::kError, "state_unwritable", io::now(),
+                             {{"error", kept.error().message}});
+    });
+  });
 }
 
 // What the item is about; empty if it is not believed, or of a kind that is not known here.

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include "config/config.h"
 #include "http/client.h"
@@ -22,6 +23,7 @@ class Enrolment {
   Enrolment(Runtime& runtime, layer::member::LayerIndex layer, const config::LayerIdentity& config);
   Enrolment(const Enrolment&) = delete;
   Enrolment& operator=(const Enrolment&) = delete;
+  ~Enrolment();
 
   // Called when nodes may have become known, or have moved.
   void set_nodes_changed(std::function<void()> changed) { nodes_changed_ = std::move(changed); }
@@ -42,11 +44,12 @@ class Enrolment {
   bool take_admission(const Json& answer);
   bool take_nodes(const Json& nodes);
   bool take_changes(const Json& answer);
-  bool take_item(const Json& item);
   std::string apply(const Json& item);
   bool apply_policy(const Json& item);
   void certified();
   void wake();
+  void save_soon(base::Duration wait);
+  void save();
 
   Runtime& runtime_;
   layer::member::LayerIndex layer_;
@@ -60,6 +63,9 @@ class Enrolment {
   bool whole_ = true;       // the next answer may begin anew
   Json policy_;             // that holds
   std::string last_error_;  // of the controller; empty: it answers
+  // Packets do not wait for the disk: a thread of its own writes.
+  io::TimerId save_timer_{};
+  std::thread saving_;
 };
 
 }  // namespace entresol::runtime

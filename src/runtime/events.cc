@@ -176,7 +176,7 @@ void Runtime::log_endings() {
     if (!own) {
       log_->write(LogLevel::kError, "certificate_ended", now,
                   {{"layer", member_->label(index)}, {"error", own.error().message}});
-    } else if (own->validity.not_after < today + kSoon) {
+    } else if (!enrolments_.contains(index) && own->validity.not_after < today + kSoon) {
       log_->write(LogLevel::kWarning, "certificate_ends", now,
                   {{"layer", member_->label(index)}, {"in_s", own->validity.not_after - today}});
     }

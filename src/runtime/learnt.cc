@@ -80,12 +80,15 @@ void Learnt::load() {
     revision_ = state["revision"].get<std::string>();
 }
 
-base::Result<void> Learnt::save() const {
+std::string Learnt::text() const {
   Json items = Json::object();
   for (const auto& [key, item] : items_) items[key.second] = item;
-  if (auto made = io::make_directories(directory_, 0700); !made) return made;
-  return io::write_text_file(directory_ + "/directory.json",
-                             Json{{"revision", revision_}, {"items", std::move(items)}}.dump());
+  return Json{{"revision", revision_}, {"items", std::move(items)}}.dump();
+}
+
+base::Result<void> Learnt::write(const std::string& directory, std::string_view text) {
+  if (auto made = io::make_directories(directory, 0700); !made) return made;
+  return io::write_text_file(directory + "/directory.json", text);
 }
 
 }  // namespace entresol::runtime

@@ -39,7 +39,11 @@ class Learnt {
   std::vector<Json> items() const;  // members first, then guests, what was revoked last
   // A file that is missing or broken is an empty one.
   void load();
-  base::Result<void> save() const;
+  base::Result<void> save() const { return write(directory_, text()); }
+  // The same in two steps: writing waits for the disk, and may be done by another thread.
+  std::string text() const;
+  const std::string& directory() const { return directory_; }
+  static base::Result<void> write(const std::string& directory, std::string_view text);
 
  private:
   std::string directory_;
