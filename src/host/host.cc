@@ -142,6 +142,7 @@ base::Result<Host> start(const config::Host& config) {
     if (auto metrics = host.runtime->open_metrics(*config.metrics); !metrics)
       return tl::unexpected(metrics.error());
   std::vector<const WayIn*> ways_in;
+  ways_in.reserve(host.ways_in.size());
   for (const auto& way_in : host.ways_in) ways_in.push_back(way_in.get());
   host.runtime->set_status([applications = host.applications.get(),
                             ways_in = std::move(ways_in)](runtime::Json& status) {

@@ -64,6 +64,7 @@ bool Learnt::keep_item(const Json& item, std::string_view about) {
 
 std::vector<Json> Learnt::items() const {
   std::vector<Json> out;
+  out.reserve(items_.size());
   for (const auto& [key, item] : items_) out.push_back(item);
   return out;
 }

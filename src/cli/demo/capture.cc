@@ -23,6 +23,7 @@ std::string log_file(const std::string& folder, const std::string& device) {
 
 std::vector<Link> all_links() {
   std::vector<Link> links;
+  links.reserve(kOthers.size());
   for (const std::string& who : kOthers) links.push_back({"node", "to-" + who});
   return links;
 }
