@@ -81,17 +81,14 @@ void WayIn::look() {
     dialled_at_ = io::now();
     return;
   }
-  if (dialled_ && io::now() < dialled_at_ + kPatience) return;
+  if (io::now() < dialled_at_ + kPatience) return;
+  dialled_at_ = io::now();
   const auto all = candidates();
   if (nodes_wanted_) nodes_wanted_();
   if (all.empty()) return;
   const auto current = dialled_ ? std::find(all.begin(), all.end(), *dialled_) : all.end();
   const auto next = current == all.end() || current + 1 == all.end() ? all.begin() : current + 1;
-  if (dialled_ && *next == *dialled_) {
-    dialled_at_ = io::now();  // there is no other
-    return;
-  }
-  (void)dial(*next);
+  if (!dialled_ || *next != *dialled_) (void)dial(*next);
 }
 
 runtime::Json WayIn::status() const {

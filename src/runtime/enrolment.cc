@@ -76,13 +76,25 @@ void Enrolment::start() {
   if (runtime_.is_node()) {
     // Nobody may open anything until it is known who may.
     runtime_.set_policy(layer_, layer::policy::Policy({}), 0);
-    learnt_.load();
-    for (const Json& item : learnt_.items()) (void)apply(item);
+    take_learnt();
   }
   registrar_ = std::make_unique<directory::Registrar>(member.membership(layer_).own().name,
                                                       runtime_.is_node(), nodes_known, now);
   certified();
   wake();
+}
+
+// What does not hold any more is not kept. The controller is asked for everything then: it may be this machine's clock
+// that was wrong.
+void Enrolment::take_learnt() {
+  learnt_.load();
+  const std::vector<Json> items = learnt_.items();
+  learnt_.forget_items();
+  std::size_t kept = 0;
+  for (const Json& item : items)
+    if (const std::string about = apply(item); !about.empty() && learnt_.keep_item(item, about))
+      ++kept;
+  if (kept < items.size()) learnt_.set_revision("");
 }
 
 void Enrolment::certified() {
@@ -317,8 +329,9 @@ std::string Enrolment::apply(const Json& item) {
   if (kind == "revoked") {
     const auto name = wire::name_from_text(text_of(item, "name"));
     if (!name || !item.contains("until") || !item["until"].is_number_integer()) return {};
-    member.revoke(layer_, *name, item["until"].get<base::UnixSeconds>(), io::now(),
-                  io::unix_nanos());
+    const auto until = item["until"].get<base::UnixSeconds>();
+    if (until < now - directory::kClockSkew) return {};  // nothing of it holds any more
+    member.revoke(layer_, *name, until, io::now(), io::unix_nanos());
     return wire::to_string(*name);
   }
   return kind == "policy" && apply_policy(item) ? kind : std::string();

@@ -44,6 +44,7 @@ class Enrolment {
   bool take_admission(const Json& answer);
   bool take_nodes(const Json& nodes);
   bool take_changes(const Json& answer);
+  void take_learnt();
   std::string apply(const Json& item);
   bool apply_policy(const Json& item);
   void certified();

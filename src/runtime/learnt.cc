@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "io/files.h"
+#include "layer/directory/records.h"
 #include "layer/membership/armor.h"
 
 namespace entresol::runtime {
@@ -44,6 +45,8 @@ std::vector<std::string> Learnt::node_files() const {
 
 base::Result<void> Learnt::keep_node(const std::string& label, base::ByteView certificate,
                                      base::ByteView registration) const {
+  // Whoever signed the certificate does not choose where files go.
+  if (auto fits = layer::directory::check_label(label); !fits) return fits;
   if (auto made = io::make_directories(directory_ + "/nodes", 0700); !made) return made;
   const std::string file = directory_ + "/nodes/" + label + ".member";
   const std::string text = armored_chain(membership::kCertificate, certificate) +
@@ -56,10 +59,14 @@ bool Learnt::keep_item(const Json& item, std::string_view about) {
   const int rank = rank_of(item);
   if (rank < 0) return false;
   // Who was revoked is no member any more, and the other way round.
-  for (int other = 0; other < static_cast<int>(kKinds.size()); ++other)
-    items_.erase({other, std::string(about)});
+  forget(about);
   items_[{rank, std::string(about)}] = item;
   return true;
+}
+
+void Learnt::forget(std::string_view about) {
+  for (int rank = 0; rank < static_cast<int>(kKinds.size()); ++rank)
+    items_.erase({rank, std::string(about)});
 }
 
 std::vector<Json> Learnt::items() const {

@@ -26,7 +26,7 @@ class Learnt {
 
   // Member files of nodes; those that cannot be read are left out.
   std::vector<std::string> node_files() const;
-  // Replaces the file of the node with this label.
+  // Replaces the file of the node with this label. kLabelMalformed, and those of writing.
   base::Result<void> keep_node(const std::string& label, base::ByteView certificate,
                                base::ByteView registration) const;
 
@@ -46,6 +46,7 @@ class Learnt {
   static base::Result<void> write(const std::string& directory, std::string_view text);
 
  private:
+  void forget(std::string_view about);
   std::string directory_;
   std::string revision_;
   std::map<std::pair<int, std::string>, Json> items_;

@@ -60,6 +60,15 @@ TEST_F(LearntTest, ABrokenFileIsAnEmptyOne) {
   Learnt(folder + "/nowhere").load();
 }
 
+TEST_F(LearntTest, ALabelIsNoPath) {
+  const Learnt learnt(folder + "/state");
+  ASSERT_TRUE(learnt.keep_node("north", base::Bytes{1}, base::Bytes{2}));
+  for (const char* label : {"../north", "../../elsewhere", "/tmp/elsewhere", "", "a/b"})
+    EXPECT_FALSE(learnt.keep_node(label, base::Bytes{1}, base::Bytes{2})) << label;
+  EXPECT_FALSE(std::filesystem::exists(folder + "/state/north.member"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/elsewhere.member"));
+}
+
 TEST_F(LearntTest, NodesHaveFiles) {
   const Learnt learnt(folder);
   EXPECT_TRUE(learnt.node_files().empty());
