@@ -14,10 +14,18 @@ if(ENTRESOL_SANITIZE)
   target_compile_options(entresol_flags INTERFACE -fsanitize=${ENTRESOL_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(entresol_flags INTERFACE -fsanitize=${ENTRESOL_SANITIZE})
 endif()
+# One binary is every role: what a role never runs shall not lie between what it does, nor in its memory.
+target_compile_options(entresol_flags INTERFACE $<$<CONFIG:Release>:-ffunction-sections> $<$<CONFIG:Release>:-fdata-sections>)
+target_link_options(entresol_flags INTERFACE $<$<CONFIG:Release>:-Wl,--gc-sections>)
 find_program(ENTRESOL_MOLD mold)
 if(ENTRESOL_MOLD)
-  target_link_options(entresol_flags INTERFACE -fuse-ld=mold)
+  target_link_options(entresol_flags INTERFACE -fuse-ld=mold $<$<CONFIG:Release>:-Wl,--icf=safe>)
 endif()
+
+# For rooms and programs that no packet passes through.
+function(entresol_for_size target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
+endfunction()
 
 function(entresol_room name)
   cmake_parse_arguments(ARG "" "" "SOURCES;TESTS;DEPS;TEST_DEPS" ${ARGN})

@@ -14,6 +14,10 @@ base::UnixSeconds time_of(const Json& member, const char* key) {
 
 std::string state_of(const Json& member) {
   if (number_of(member, "revoked_at") > 0) return "revoked";
+  // Of a node; one that the controller does not hear goes on with what it knows.
+  if (truth_of(member, "registered") && member.contains("watching") &&
+      !truth_of(member, "watching"))
+    return "unheard";
   return truth_of(member, "registered") ? "registered" : "silent";
 }
 
@@ -30,6 +34,9 @@ void print_member(const Json& member) {
     std::printf("  attached to  %s\n", at.c_str());
   if (const std::string at = texts_of(member, "endpoints"); !at.empty())
     std::printf("  dialled at   %s\n", at.c_str());
+  if (number_of(member, "heard_at") > 0)
+    std::printf("  policy       revision %.0f, heard of %s\n", number_of(member, "policy_revision"),
+                human_time(time_of(member, "heard_at")).c_str());
 }
 
 // `host revoke` does not put out a node, whatever its name.

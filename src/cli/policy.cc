@@ -1,9 +1,11 @@
 // Policy and standing of a layer, as its controller tells.
 #include <cstdio>
+#include <thread>
 
 #include "base/error_codes.h"
 #include "cli/admin.h"
 #include "cli/commands.h"
+#include "io/clock.h"
 #include "io/files.h"
 #include "layer/inner/ip.h"
 #include "layer/policy/policy.h"
@@ -89,6 +91,59 @@ base::Result<Question> read_question(const AdminAccess& access, const PolicyTest
   return Question{std::move(*from), std::move(*to), std::move(*what), std::move(text)};
 }
 
+// --- who holds it ---
+
+constexpr base::Duration kSpread =
+    std::chrono::seconds(3);  // a reachable node takes well below one
+constexpr base::Duration kLookAgain = std::chrono::milliseconds(50);
+
+bool holds(const Json& node, double revision) {
+  return node.contains("policy_revision") && number_of(node, "policy_revision") >= revision;
+}
+
+struct Spread {
+  Json nodes = Json::array();  // the last that was heard of them
+  std::vector<std::string> without;
+};
+
+// Waits until every node that watches holds the policy; the others are not reachable for the controller.
+base::Result<Spread> await_spread(const AdminAccess& access, double revision) {
+  const base::TimePoint end = io::now() + kSpread;
+  while (true) {
+    auto policy = ask_controller(access, "GET", "/v1/policy");
+    if (!policy) return tl::unexpected(policy.error());
+    Spread out{part_of(*policy, "nodes"), {}};
+    bool some_may_come = false;
+    for (const Json& node : out.nodes) {
+      if (holds(node, revision)) continue;
+      some_may_come = some_may_come || number_of(node, "heard_at") > 0;
+      out.without.push_back(text_of(node, "label"));
+    }
+    if (!some_may_come || io::now() >= end) return out;
+    std::this_thread::sleep_for(kLookAgain);
+  }
+}
+
+std::string standing_of(const Json& node) {
+  const base::UnixSeconds heard = time_of(node, "heard_at");
+  if (heard == 0) return "was never heard of since the controller started";
+  if (truth_of(node, "watching")) return "has not taken it; its log says why";
+  return "was heard of last " + human_time(heard);
+}
+
+int print_spread(const Global& global, const Spread& spread, double revision) {
+  const std::size_t holding = spread.nodes.size() - spread.without.size();
+  std::printf("revision %.0f is the layer's policy; it holds at %zu of %zu nodes\n", revision,
+              holding, spread.nodes.size());
+  for (const Json& node : spread.nodes)
+    if (!holds(node, revision))
+      std::printf("  %s %s\n", red(text_of(node, "label")).c_str(), standing_of(node).c_str());
+  if (!spread.without.empty())
+    std::printf("  there the one before goes on to hold until the controller is heard again\n");
+  next(global, "entresol policy test FROM TO tcp/PORT", "who may, and by which rule");
+  return spread.without.empty() ? runtime::kExitOk : runtime::kExitDegraded;
+}
+
 }  // namespace
 
 int check_policy(const Global& global, const std::string& file) {
@@ -154,13 +209,18 @@ int set_policy(const Global& global, const std::string& admin, const std::string
   if (!access) return report(global, access.error());
   auto policy = ask_controller(*access, "PUT", "/v1/policy", {{"text", *text}});
   if (!policy) return report(global, in_file(policy.error(), file));
-  if (global.json) {
-    print(*policy);
-    return runtime::kExitOk;
+  const double revision = number_of(*policy, "revision");
+  auto spread = await_spread(*access, revision);
+  if (!spread) {
+    spread.error().message =
+        "the policy is set, but who holds it is not known: " + spread.error().message;
+    return report(global, spread.error());
   }
-  std::printf("revision %.0f is the layer's policy\n", number_of(*policy, "revision"));
-  next(global, "entresol policy show", "what holds now");
-  return runtime::kExitOk;
+  if (!global.json) return print_spread(global, *spread, revision);
+  (*policy)["nodes"] = spread->nodes;
+  (*policy)["unreachable"] = spread->without;
+  print(*policy);
+  return spread->without.empty() ? runtime::kExitOk : runtime::kExitDegraded;
 }
 
 void print_controller(const Json& status) {

@@ -89,6 +89,21 @@ unsigned http_status(const base::Error& error) {
   return found == kStatuses.end() ? 400 : found->second;
 }
 
+// The request of who wants to be told what changes.
+Watch Api::watch_of(const Call& call, std::shared_ptr<http::Responder> responder,
+                    std::size_t page) {
+  std::int64_t limit = static_cast<std::int64_t>(page), seconds = 0, policy = -1;
+  number_of(call.query, "limit", limit, limit);
+  number_of(call.query, "wait", kMaxWait, seconds);
+  number_of(call.query, "policy", INT64_MAX, policy);
+  Watch watch{std::move(responder), std::nullopt, static_cast<std::size_t>(limit),
+              call.now + seconds,   call.member,  std::nullopt};
+  if (policy >= 0) watch.policy_revision = static_cast<std::uint64_t>(policy);
+  if (const auto since = call.query.find("since"); since != call.query.end())
+    watch.since = directory::parse_revision(since->second);
+  return watch;
+}
+
 Api::Api(ApiConfig config, directory::Authority& authority, directory::Store& store,
          Observer observer)
     : config_(std::move(config)),
@@ -181,7 +196,7 @@ Api::Answer Api::answer(const http::Request& request, http::Responder& responder
 void Api::handle(const http::Request& request, std::shared_ptr<http::Responder> responder,
                  base::UnixSeconds now) {
   ++counters_.requests;
-  Call call{request, now, {}, {}, {}, {}, {}};
+  Call call{request, now, {}, {}, {}, {}, std::nullopt};
   bool waits = false;
   Answer result = answer(request, *responder, now, waits, call);
   if (!result) {
@@ -195,16 +210,7 @@ void Api::handle(const http::Request& request, std::shared_ptr<http::Responder> 
     pending_.push_back({std::move(responder), {200, result->dump(), "application/json"}});
     return;
   }
-  Wait wait{std::move(responder), std::nullopt, config_.page, now};
-  std::int64_t limit = static_cast<std::int64_t>(config_.page), seconds = 0;
-  number_of(call.query, "limit", limit, limit);
-  number_of(call.query, "wait", kMaxWait, seconds);
-  wait.limit = static_cast<std::size_t>(limit);
-  wait.until = now + seconds;
-  if (const auto since = call.query.find("since"); since != call.query.end())
-    wait.since = directory::parse_revision(since->second);
-  waits_.push_back(std::move(wait));
-  ++fresh_waits_;
+  watchers_.add(watch_of(call, std::move(responder), config_.page), now);
 }
 
 void Api::end_of_round(base::UnixSeconds now) {
@@ -220,36 +226,11 @@ void Api::end_of_round(base::UnixSeconds now) {
   batch_.reset();
   for (Pending& each : std::exchange(pending_, {}))
     each.responder->answer(std::move(each.response));
-
-  const bool moved = !told_ || *told_ != authority_.revision();
-  const std::size_t old = waits_.size() - std::exchange(fresh_waits_, 0);
-  std::vector<Wait> still;
-  for (std::size_t i = 0; i < waits_.size(); ++i) {
-    Wait& wait = waits_[i];
-    if (!wait.responder->waiting()) continue;
-    if (!moved && i < old && now < wait.until) {
-      still.push_back(std::move(wait));
-      continue;
-    }
-    const directory::Changes changes = authority_.changes_since(wait.since, wait.limit, now);
-    if (changes.items.empty() && !changes.whole && now < wait.until) {
-      still.push_back(std::move(wait));
-    } else {
-      wait.responder->answer({200, changes_json(changes).dump(), "application/json"});
-    }
-  }
-  waits_ = std::move(still);
-  told_ = authority_.revision();
-}
-
-std::optional<base::UnixSeconds> Api::next_timer() const {
-  std::optional<base::UnixSeconds> next;
-  for (const Wait& wait : waits_)
-    if (!next || wait.until < *next) next = wait.until;
-  return next;
+  watchers_.tell(authority_, now);
 }
 
 base::Result<std::size_t> Api::expire(base::UnixSeconds now) {
+  watchers_.prune(authority_);
   return directory::settle(authority_, store_, authority_.expire(now));
 }
 

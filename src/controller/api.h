@@ -15,13 +15,14 @@
 
 #include "base/time.h"
 #include "controller/json.h"
+#include "controller/watchers.h"
 #include "http/server.h"
 #include "layer/directory/batch.h"
 
 namespace entresol::controller {
 
 inline constexpr int kApiMajor = 1;
-inline constexpr int kApiMinor = 0;
+inline constexpr int kApiMinor = 1;
 
 struct ApiConfig {
   std::vector<directory::TokenEndpoint> advertise;  // what tokens carry
@@ -52,12 +53,12 @@ class Api {
   // Commits, answers, and tells the watchers what has changed. Also when a watcher's time has come.
   void end_of_round(base::UnixSeconds now);
   // When end_of_round() is wanted although nothing happens; nothing if nobody waits.
-  std::optional<base::UnixSeconds> next_timer() const;
+  std::optional<base::UnixSeconds> next_timer() const { return watchers_.next_timer(); }
   // Forgets what has ended; for once a minute.
   base::Result<std::size_t> expire(base::UnixSeconds now);
 
   const ApiCounters& counters() const { return counters_; }
-  std::size_t watchers() const { return waits_.size(); }
+  std::size_t watchers() const { return watchers_.size(); }
   Json status(base::UnixSeconds now) const;
 
  private:
@@ -66,6 +67,8 @@ class Api {
   using Answer = base::Result<Json>;
 
   static const Route* find(const Call& call, bool& known_path);
+  static Watch watch_of(const Call& call, std::shared_ptr<http::Responder> responder,
+                        std::size_t page);
   base::Result<void> admit(const Route& route, Call& call, http::Responder& responder) const;
   Answer answer(const http::Request& request, http::Responder& responder, base::UnixSeconds now,
                 bool& waits, Call& call);
@@ -95,6 +98,10 @@ class Api {
   Answer add_guest(const Call& call);
   Answer remove_guest(const Call& call);
   Answer get_policy(const Call& call);
+  // Whether a node watches, and what it has said that it holds.
+  Json standing(const wire::Name& node) const;
+  Json nodes_standing() const;
+  Json described(const directory::MemberRecord& member) const;
   Answer set_policy(const Call& call);
   Answer list_api_tokens(const Call& call);
   Answer create_api_token(const Call& call);
@@ -104,13 +111,6 @@ class Api {
     std::shared_ptr<http::Responder> responder;
     http::Response response;
   };
-  // A watcher: answered when there is something that it has not seen, or at `until`.
-  struct Wait {
-    std::shared_ptr<http::Responder> responder;
-    std::optional<directory::Revision> since;
-    std::size_t limit = 0;
-    base::UnixSeconds until = 0;
-  };
 
   ApiConfig config_;
   directory::Authority& authority_;
@@ -119,9 +119,7 @@ class Api {
   ApiCounters counters_;
   std::unique_ptr<directory::Batch> batch_;  // of this round
   std::vector<Pending> pending_;             // answers of this round
-  std::vector<Wait> waits_;
-  std::optional<directory::Revision> told_;  // what watchers were last compared with
-  std::size_t fresh_waits_ = 0;  // watchers at the end of waits_ that were not compared yet
+  Watchers watchers_;
 };
 
 // The status that goes with an error's code.

@@ -165,6 +165,40 @@ TEST_F(ApiTest, AWatchersTimeComes) {
   EXPECT_EQ(w.api->watchers(), 0u);
 }
 
+TEST_F(ApiTest, NodesAcknowledgeThePolicyThatTheyHold) {
+  const Person north = w.world.person("north"), south = w.world.person("south");
+  w.admit(north, "node");
+  w.admit(south, "node");
+  const auto nodes = [&] { return w.ask("GET", "/v1/policy", nullptr, w.reader)->json()["nodes"]; };
+  ASSERT_EQ(nodes().size(), 2u);
+  EXPECT_EQ(nodes()[0]["heard_at"], 0) << "never since the controller started";
+  EXPECT_FALSE(nodes()[0].contains("policy_revision"));
+
+  const Json first = w.ask("PUT", "/v1/policy", {{"text", "one: allow * *\n"}}, w.admin)->json();
+  const std::string held = "&policy=" + first["revision"].dump();
+  const auto told = w.ask_as(north, "GET", "/v1/directory?wait=30" + held)->json();
+  const auto watcher = w.ask_as(
+      north, "GET", "/v1/directory?wait=30&since=" + told["revision"].get<std::string>() + held);
+  // A member of an older minor version does not say what it holds.
+  w.ask_as(south, "GET", "/v1/directory");
+  EXPECT_EQ(nodes()[0]["policy_revision"], first["revision"]);
+  EXPECT_EQ(nodes()[0]["watching"], true);
+  EXPECT_EQ(nodes()[1]["heard_at"], kNow);
+  EXPECT_EQ(nodes()[1]["watching"], false);
+  EXPECT_FALSE(nodes()[1].contains("policy_revision"));
+
+  const Json second = w.ask("PUT", "/v1/policy", {{"text", "two: deny * *\n"}}, w.admin)->json();
+  EXPECT_TRUE(watcher->answered);
+  EXPECT_LT(nodes()[0]["policy_revision"], second["revision"]) << "told, but not acknowledged";
+  w.ask_as(north, "GET", "/v1/directory?policy=" + second["revision"].dump());
+  EXPECT_EQ(nodes()[0]["policy_revision"], second["revision"]);
+  EXPECT_EQ(w.ask("GET", "/v1/members/north", nullptr, w.reader)->json()["policy_revision"],
+            second["revision"]);
+
+  w.ask("DELETE", "/v1/members/south", nullptr, w.admin);
+  EXPECT_EQ(nodes().size(), 1u);
+}
+
 TEST_F(ApiTest, LongAnswersComeInPages) {
   const Person node = w.world.person("north");
   w.put(node, w.admit(node, "node"));

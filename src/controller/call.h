@@ -12,7 +12,7 @@ struct Api::Call {
   std::string who;   // what stands for the star
   std::map<std::string, std::string, std::less<>> query;
   Json body;
-  wire::Name member;  // who signed the request
+  std::optional<wire::Name> member;  // who signed the request
 };
 
 struct Api::Route {

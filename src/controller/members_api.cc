@@ -48,9 +48,9 @@ Api::Answer Api::join(const Call& call) {
 }
 
 Api::Answer Api::renew(const Call& call) {
-  auto issued = settle(authority_.renew(call.member, call.now));
+  auto issued = settle(authority_.renew(*call.member, call.now));
   if (!issued) return tl::unexpected(issued.error());
-  return admission(*issued, authority_.members().at(call.member).role, call.now);
+  return admission(*issued, authority_.members().at(*call.member).role, call.now);
 }
 
 Api::Answer Api::put_registration(const Call& call) {

@@ -51,7 +51,7 @@ Json Api::status(base::UnixSeconds now) const {
           {"certificate_lifetime", authority_.settings().lifetime},
           {"delegation_ends", authority_.issues_until()},  // 0: never
           {"revision", directory::to_text(authority_.revision())},
-          {"watchers", waits_.size()},
+          {"watchers", watchers_.size()},
           {"requests", counters_.requests},
           {"commits", counters_.commits},
           {"refused", counters_.refused}};
@@ -63,19 +63,33 @@ Api::Answer Api::get_status(const Call& call) {
 
 // --- members ---
 
+// A node acknowledges the policy that it names when it asks for what came after.
+Json Api::standing(const wire::Name& node) const {
+  const Heard* heard = watchers_.heard(node);
+  Json out{{"watching", watchers_.watching(node)}, {"heard_at", heard == nullptr ? 0 : heard->at}};
+  if (heard != nullptr && heard->policy_revision) out["policy_revision"] = *heard->policy_revision;
+  return out;
+}
+
+Json Api::described(const directory::MemberRecord& member) const {
+  Json out = member_json(member, authority_);
+  if (member.role == directory::Role::kNode) out.update(standing(member.name));
+  return out;
+}
+
 Api::Answer Api::list_members(const Call& call) {
   const auto role = call.query.find("role");
   std::vector<Json> out;
   for (const auto& [name, member] : authority_.members())
     if (role == call.query.end() || role->second == role_text(member.role))
-      out.push_back(member_json(member, authority_));
+      out.push_back(described(member));
   return sorted("members", std::move(out));
 }
 
 Api::Answer Api::show_member(const Call& call) {
   const directory::MemberRecord* member = authority_.find_member(call.who);
   if (member == nullptr) return unknown("member", call.who);
-  return member_json(*member, authority_);
+  return described(*member);
 }
 
 Api::Answer Api::revoke_member(const Call& call) {
@@ -168,8 +182,20 @@ Api::Answer Api::remove_guest(const Call& call) {
 
 // --- policy ---
 
+Json Api::nodes_standing() const {
+  std::vector<Json> out;
+  for (const auto& [name, member] : authority_.members())
+    if (member.role == directory::Role::kNode && member.revoked_at == 0) {
+      out.push_back({{"label", member.label}, {"name", wire::to_string(name)}});
+      out.back().update(standing(name));
+    }
+  return sorted("nodes", std::move(out))["nodes"];
+}
+
 Api::Answer Api::get_policy(const Call&) {
-  return policy_json(authority_.policy());
+  Json out = policy_json(authority_.policy());
+  out["nodes"] = nodes_standing();
+  return out;
 }
 
 Api::Answer Api::set_policy(const Call& call) {

@@ -47,8 +47,7 @@ class RxRing {
  public:
   static constexpr unsigned kMost = 64;
 
-  explicit RxRing(
-      unsigned buffers = kMost);  // 1 to kMost; 66 KiB of address space each, touched as needed
+  explicit RxRing(unsigned buffers = kMost);  // 1 to kMost; 66 KiB of address space each
   ~RxRing();
   RxRing(const RxRing&) = delete;
   RxRing& operator=(const RxRing&) = delete;
@@ -74,6 +73,10 @@ class RxRing {
 
   unsigned buffers_;
   unsigned offer_;
+  unsigned quiet_calls_ = 0;
+  // The first buffers, which long trains use, share one huge page; the others are touched as needed.
+  void* memory_;
+  std::size_t mapped_;
   std::uint8_t* storage_;
   std::vector<mmsghdr> messages_;
   std::vector<iovec> iovecs_;

@@ -163,6 +163,7 @@ void Enrolment::ask(Ask ask) {
     case Ask::kWatch: {
       std::string target = "/v1/directory?wait=" + std::to_string(watching_ ? kWatchSeconds : 0);
       if (!learnt_.revision().empty()) target += "&since=" + learnt_.revision();
+      target += "&policy=" + std::to_string(policy_revision_);  // acknowledges it
       request = signed_request("GET", std::move(target), nullptr);
       patience.answer = std::chrono::seconds(kWatchSeconds + 15);
       patience.body_bytes = kWatchBody;
@@ -353,6 +354,7 @@ bool Enrolment::apply_policy(const Json& item) {
       config::LogLevel::kInfo, "policy", io::now(),
       {{"layer", label_}, {"revision", revision}, {"rules", policy->rules().size()}});
   runtime_.set_policy(layer_, std::move(*policy), revision);
+  policy_revision_ = revision;
   policy_ = item;
   return true;
 }

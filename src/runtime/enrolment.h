@@ -60,9 +60,10 @@ class Enrolment {
   http::Client client_, watcher_;
   std::function<void()> nodes_changed_;
   io::TimerId timer_{};
-  bool watching_ = false;   // a whole answer has come
-  bool whole_ = true;       // the next answer may begin anew
-  Json policy_;             // that holds
+  bool watching_ = false;  // a whole answer has come
+  bool whole_ = true;      // the next answer may begin anew
+  Json policy_;            // that holds
+  std::uint64_t policy_revision_ = 0;
   std::string last_error_;  // of the controller; empty: it answers
   // Packets do not wait for the disk: a thread of its own writes.
   io::TimerId save_timer_{};

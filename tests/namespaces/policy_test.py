@@ -11,7 +11,7 @@ from layer_test import Edge
 QUIET = "quiet: deny bob alice tcp/80\nmembers: allow * *\n"
 OPEN = "members: allow * *\n"
 CLOSED = "closed: deny bob alice\nmembers: allow * *\n"
-DENIED = 4
+DEGRADED, DENIED = 3, 4
 
 
 class Ruled(Edge):
@@ -30,11 +30,10 @@ class Ruled(Edge):
         return self.admin("policy", "set", self.bench.write("policy.txt", text))
 
     def hold(self, text: str) -> None:
-        """The node has it too."""
+        """`policy set` ends when the node has said that it holds it."""
         ran = self.set(text)
-        check(ran.code == 0, f"policy set: exit code {ran.code}: {ran.text}")
-        revision = ran.json()["revision"]
-        until("the node has the policy", lambda: self.policy().get("revision") == revision)
+        check(ran.code == 0 and ran.json()["unreachable"] == [], f"policy set: exit code {ran.code}: {ran.text}")
+        check(self.policy()["revision"] == ran.json()["revision"], f"the node holds {self.policy()}")
 
     def policy(self) -> dict:
         """As the node says."""
@@ -76,12 +75,13 @@ def test_a_denial_fails_at_once_and_names_its_rule(bench: Lab) -> None:
 def test_a_broken_policy_changes_nothing(bench: Lab) -> None:
     """Refused with file, line and column, by the command and by the controller; what held goes on to hold."""
     edge = Edge(bench, "alice")
-    before = edge.admin("policy", "show").json()
+    holds = lambda: {key: edge.admin("policy", "show").json()[key] for key in ("revision", "text", "set_at")}
+    before = holds()
     broken = bench.write("broken.txt", "members: allow * *\n  alow bob alice\n")
     for verb in ("set", "check"):
         ran = edge.admin("policy", verb, broken)
         check(ran.code == 1 and f"{broken}:2:3: 'alow'" in ran.text, f"policy {verb}: exit code {ran.code}: {ran.text}")
-    check(edge.admin("policy", "show").json() == before, "the policy has changed")
+    check(holds() == before, "the policy has changed")
     good = bench.write("good.txt", QUIET)
     ran = edge.admin("policy", "check", good)
     check(ran.code == 0 and ran.json() == {"rules": 2}, ran.text)
@@ -128,6 +128,22 @@ def test_a_node_starts_with_the_policy_it_had(bench: Lab) -> None:
     check(edge.curl("bob", edge.alice["address"], 8080).code == 0, "another port")
 
 
+def test_set_names_the_nodes_that_it_does_not_reach(bench: Lab) -> None:
+    """A node that is down: it is named, with exit code 3; when it is back it takes what it has missed."""
+    edge = Edge(bench, "alice")
+    edge.join("alice")
+    first = edge.admin("policy", "set", bench.write("open.txt", OPEN + "# again\n"))
+    check(first.code == 0, first.text)
+    edge.kill("node")
+    missed = edge.admin("policy", "set", bench.write("closed.txt", CLOSED))
+    label = first.json()["nodes"][0]["label"]
+    check(missed.code == DEGRADED and missed.json()["unreachable"] == [label], f"exit code {missed.code}: {missed.text}")
+    check(missed.json()["nodes"][0]["policy_revision"] == first.json()["revision"], missed.text)
+    edge.start("node")
+    held = lambda: edge.admin("policy", "show").json()["nodes"][0].get("policy_revision")
+    until("the node has taken it", lambda: held() == missed.json()["revision"])
+
+
 if __name__ == "__main__":
     lab.main(test_a_denial_fails_at_once_and_names_its_rule, test_a_broken_policy_changes_nothing, test_running_flows_stop_and_go_on,
-             test_a_node_starts_with_the_policy_it_had, tools=("curl", "iperf3", "ss"))
+             test_a_node_starts_with_the_policy_it_had, test_set_names_the_nodes_that_it_does_not_reach, tools=("curl", "iperf3", "ss"))
