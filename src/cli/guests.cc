@@ -7,6 +7,7 @@
 #include "cli/admission.h"
 #include "cli/commands.h"
 #include "cli/place.h"
+#include "cli/qr.h"
 #include "crypto/x25519.h"
 #include "io/clock.h"
 #include "io/entropy.h"
@@ -113,6 +114,14 @@ base::UnixSeconds time_of(const Json& guest, const char* key) {
   return static_cast<base::UnixSeconds>(number_of(guest, key));
 }
 
+// For a phone's camera; a file or a program gets none.
+void show_code(const std::string& configuration) {
+  std::fflush(stdout);
+  if (!on_terminal()) return;
+  if (const auto code = qr_code(configuration)) std::printf("\n%s", code->c_str());
+  std::fflush(stdout);
+}
+
 int say_added(const Global& global, const GuestOptions& options, Json guest,
               const std::string& configuration, bool reachable) {
   if (!options.out.empty())
@@ -128,13 +137,14 @@ int say_added(const Global& global, const GuestOptions& options, Json guest,
   } else if (options.out.empty()) {
     // The file alone on standard output.
     std::printf("%s", configuration.c_str());
-    std::fflush(stdout);
+    show_code(configuration);
     std::fprintf(
         stderr, "\nnext: wg-quick up FILE on the guest's device, with what stands above in FILE\n");
   } else {
     std::printf("%s is a guest of the layer: %s %s, until %s\n", bold(options.label).c_str(),
                 text_of(guest, "name").c_str(), text_of(guest, "ipv4").c_str(),
                 human_date(time_of(guest, "not_after")).c_str());
+    show_code(configuration);
     next(global, "wg-quick up " + options.out, "on the guest's device");
   }
   if (reachable) return runtime::kExitOk;

@@ -42,12 +42,16 @@ const Json* field(const Json& object, const char* key) {
 }
 
 std::string paint(std::string_view code, std::string_view text) {
-  static const bool colours = isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == nullptr;
+  static const bool colours = on_terminal() && std::getenv("NO_COLOR") == nullptr;
   if (!colours) return std::string(text);
   return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
 }
 
 }  // namespace
+
+bool on_terminal() {
+  return isatty(STDOUT_FILENO) != 0;
+}
 
 std::string bold(std::string_view text) {
   return paint("1", text);

@@ -18,6 +18,8 @@ struct Global {
   bool json = false;  // -o json
 };
 
+// Standard output is one.
+bool on_terminal();
 // Coloured if standard output is a terminal and NO_COLOR is not set.
 std::string bold(std::string_view text);
 std::string green(std::string_view text);

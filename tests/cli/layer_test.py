@@ -8,6 +8,9 @@ import contextlib
 import http.client
 import json
 import os
+import pty
+import re
+import shutil
 import socket
 import ssl
 import stat
@@ -256,6 +259,40 @@ class Layer(WithController):
         self.refused("E0516", ERROR, "phone", "guest", "add", "phone")
         self.refused("E0518", ERROR, "gate", "guest", "add", "b", "--node", "gate")
         self.assertGreater(self.ok("guest", "revoke", "phone")["revoked_at"], 0)
+
+    @unittest.skipUnless(shutil.which("zbarimg"), "zbarimg reads the code")
+    def test_a_terminal_gets_a_code_that_a_camera_reads(self):
+        """A program that is not ours reads it back, octet by octet; a file gets none."""
+        words = ("guest", "add", "phone", "--out", "phone.conf")
+        shown = self.on_terminal(*words)
+        rows = re.findall(r"\x1b\[30;47m([ \u2580\u2584\u2588]+)\x1b\[0m", shown)
+        self.assertTrue(rows, shown)
+        pixels = []
+        for row in rows:
+            for dark in ("\u2580\u2588", "\u2584\u2588"):
+                line = "".join(("0 " if cell in dark else "255 ") * 4 for cell in row)
+                pixels += [line] * 4
+        picture = self.folder / "code.pgm"
+        picture.write_text(f"P2 {4 * len(rows[0])} {len(pixels)} 255\n" + "\n".join(pixels) + "\n")
+        read = subprocess.run(["zbarimg", "--quiet", "--raw", "--oneshot", picture], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        written = (self.folder / "phone.conf").read_text()
+        self.assertIn("PrivateKey = ", written)
+        self.assertEqual(read.stdout.rstrip("\n"), written.rstrip("\n"))
+        self.assertNotIn("\x1b", self.run_it("guest", "add", "tablet", json_output=False).stdout)
+
+    def on_terminal(self, *words) -> str:
+        """What the command writes if its standard output is a terminal."""
+        ours, its = pty.openpty()
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            with subprocess.Popen([ENTRESOL, *words], cwd=self.folder, env=os.environ | {"ENTRESOL_DIR": str(self.folder / "layer")},
+                                  stdin=subprocess.DEVNULL, stdout=its, stderr=subprocess.DEVNULL) as running:
+                os.close(its)
+                out = b""
+                with contextlib.suppress(OSError):  # the other end is closed
+                    while part := terminal.read(65536):
+                        out += part
+                running.wait(PATIENCE)
+        return out.decode()
 
     def test_policy(self):
         self.assertIn("members", self.ok("policy", "show")["text"])
