@@ -403,7 +403,8 @@ void Pipeline::keep_and_follow(Packet& packet, const Miss& miss) {
     decision.packets = kept->packets + 1;
     *kept = decision;
   }
-  if (decision.drop != DropReason::none) refuse(packet, decision);
+  if (decision.drop == DropReason::none) return note_met(miss);
+  refuse(packet, decision);
 }
 
 // What this member sends itself may be of any of its layers; a link is of one.
@@ -446,6 +447,8 @@ DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
   const Link& egress = tables_.links[decision.egress];
   decision.egress_generation = egress.generation;
   if (decision.egress != kSelf && egress.layer != miss.layer) return DropReason::no_route;
+  // Whoever is not attached here is nobody's way to a third node: two that disagree would send packets to and fro.
+  if (between_nodes(miss.ingress) && between_nodes(decision.egress)) return DropReason::no_route;
   return DropReason::none;
 }
 
@@ -485,18 +488,10 @@ void Pipeline::act(base::TimePoint now) {
     }
     Link& egress = tables_.links[packet.egress];
     if (!egress.send) [[unlikely]] {
-      if (egress.kind == LinkKind::kGuest) report(egress, packet.egress).wanted = true;
-      drop(packet, DropReason::link_down);
+      without_keys(packet, egress);
       continue;
     }
-    if (config_.node && packet.ingress != kSelf) {
-      const std::uint8_t ttl = packet.data[wire::offset::kTtl];
-      if (ttl <= 1) [[unlikely]] {
-        drop(packet, DropReason::ttl_exceeded);
-        continue;
-      }
-      wire::set_ttl(packet.data, static_cast<std::uint8_t>(ttl - 1));
-    }
+    if (config_.node && packet.ingress != kSelf && !lower_ttl(packet)) continue;
     if (egress.kind == LinkKind::kGuest) {
       miss_packets_[guests++] = &packet;
       continue;
@@ -544,6 +539,8 @@ void Pipeline::drop(Packet& packet, DropReason reason) {
   packet.done = true;
   packet.drop = reason;
   counters_.drops.add(reason);
+  if (reason == DropReason::source_not_here || reason == DropReason::no_route)
+    note_stray(packet, reason);
 }
 
 // ---- queue -------------------------------------------------------------------------------------------------------

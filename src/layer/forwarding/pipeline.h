@@ -105,8 +105,15 @@ struct ControlDatagram {
 // What the data side has seen of a link since the last time.
 struct LinkReport {
   LinkId link;
-  bool wanted = false;        // a guest's: packets came for it while it had no keys
+  bool wanted = false;        // a guest's, or a node's to another: packets came for it without keys
   security::Traffic traffic;  // `from` is set if anything arrived, moved or not
+};
+
+// A name that another node uses: in vain, or for the first time in a while.
+struct Mention {
+  LinkId link;
+  wire::Name name;
+  bool source = false;  // it sends for that name; else to it
 };
 
 struct PipelineConfig {
@@ -160,6 +167,16 @@ class Pipeline {
   // Bare IP packets to a guest's link.
   std::span<const OutBurst> to_guest(LinkId link, std::span<const base::MutableBytes> packets);
 
+  // The packets that have waited for a node's link, which has keys now; or that wait in vain.
+  std::span<const OutBurst> release(LinkId link);
+  void give_up(LinkId link);
+  // What other nodes have sent for names that are not known to be there, and to names that are not here. Bounded.
+  std::vector<Mention>& strays() { return strays_; }
+  const std::vector<Mention>& strays() const { return strays_; }
+  // Names here that other nodes have sent to, once a flow. Bounded.
+  std::vector<Mention>& met() { return met_; }
+  const std::vector<Mention>& met() const { return met_; }
+
   // Links with traffic since the last clear_reports(), each once. One that was taken is not added to: traffic that
   // follows makes a report of its own.
   const std::vector<LinkReport>& reports() const { return reports_; }
@@ -198,6 +215,22 @@ class Pipeline {
   base::DropReason place_miss(const Miss& miss, Decision& decision);
   void act(base::TimePoint now);
   bool understands(const Packet& packet) const;
+  // between_nodes.cc
+  bool between_nodes(LinkId link) const {
+    return config_.node && tables_.links[link].kind == LinkKind::kNode;
+  }
+  bool lower_ttl(Packet& packet) {
+    const std::uint8_t ttl = packet.data[wire::offset::kTtl];
+    if (ttl <= 1) [[unlikely]] {
+      drop(packet, base::DropReason::ttl_exceeded);
+      return false;
+    }
+    wire::set_ttl(packet.data, static_cast<std::uint8_t>(ttl - 1));
+    return true;
+  }
+  void without_keys(Packet& packet, Link& egress);
+  void note_stray(const Packet& packet, base::DropReason reason);
+  void note_met(const Miss& miss);
   void hand_over(std::size_t here, std::size_t guests, base::TimePoint now);
   void queue();
   void seal();
@@ -248,6 +281,14 @@ class Pipeline {
 
   std::vector<LinkReport> reports_;
   std::vector<ControlDatagram> control_;
+  struct Held {
+    LinkId link;
+    std::uint32_t generation = 0;
+    base::Bytes packet;
+  };
+  std::vector<Held> held_;
+  std::vector<base::Bytes> releasing_;
+  std::vector<Mention> strays_, met_;
   std::array<std::array<std::uint8_t, 512>, 32> error_room_;
   std::size_t errors_ = 0;
   double error_tokens_ = 0;

@@ -41,9 +41,9 @@ const ErrorText* error_for(DropReason reason) {
   }
 }
 
-// A guest that slept answers the handshake that its packets have asked for: the next ones reach it.
+// A guest that slept, or a node, answers the handshake that its packets have asked for: the next ones reach it.
 bool keys_may_come(const Link& egress) {
-  return egress.kind == LinkKind::kGuest && egress.path.remote.port != 0;
+  return egress.kind != LinkKind::kHost && egress.path.remote.port != 0;
 }
 
 std::uint32_t info_for(DropReason reason, const wire::HeaderView& view, const Link& egress) {

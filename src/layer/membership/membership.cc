@@ -45,6 +45,12 @@ bool newer(const Member& known, const Member& member) {
   return std::pair(known.sequence, known.since) > std::pair(member.sequence, member.since);
 }
 
+bool registered_elsewhere(const Member& before, const Member& now) {
+  if (before.attachments != now.attachments || before.role != now.role) return true;
+  return now.role == Role::kNode && !now.guest &&
+         (before.native_key != now.native_key || before.endpoints != now.endpoints);
+}
+
 }  // namespace
 
 bool lets_speak(const std::vector<wire::Name>& nodes, const wire::Name& node) {
@@ -121,12 +127,16 @@ base::Result<wire::Name> Membership::insert(Member member, Objects objects) {
   const bool node = member.role == Role::kNode && !member.guest;
   Key before = member.native_key;
   bool placed = !node;
+  bool moved = true;
+  std::vector<wire::Name> from;
   if (auto known = members_.find(name); known != members_.end()) {
     if (newer(known->second, member)) return name;
     before = known->second.native_key;
     if (known->second.label != member.label || known->second.tags != member.tags)
       ++description_changes_;
     placed = true;
+    moved = registered_elsewhere(known->second, member);
+    from = known->second.attachments;
     erase(name);
   }
   if (member.ipv4 != Ipv4{}) by_ipv4_[member.ipv4] = name;
@@ -138,7 +148,12 @@ base::Result<wire::Name> Membership::insert(Member member, Objects objects) {
   if (before != key) ++key_changes_;
   if (node && before != key) place_guests(before);
   if (!placed) place_guests(Key{});
+  if (moved) note_moved(name, from);
   return name;
+}
+
+void Membership::note_moved(const wire::Name& name, const std::vector<wire::Name>& from) {
+  if (follows_moves_) moved_.push_back({name, from});
 }
 
 void Membership::erase(const wire::Name& name) {
@@ -230,6 +245,7 @@ void Membership::revoke(const wire::Name& name, base::UnixSeconds until) {
   revocation.sequence = std::max(revocation.sequence, known->second.sequence);
   const Key lost = known->second.native_key;
   const bool node = known->second.role == Role::kNode;
+  note_moved(name, known->second.attachments);
   erase(name);
   if (node) place_guests(lost);
 }
@@ -249,6 +265,7 @@ std::vector<Member> Membership::expire(base::UnixSeconds now, std::size_t most) 
   while (ended.size() < most && !ends_.empty() && ends_.begin()->first <= now) {
     const wire::Name name = ends_.begin()->second;
     ended.push_back(members_.at(name));
+    note_moved(name, ended.back().attachments);
     erase(name);
     if (ended.back().role == Role::kNode) place_guests(ended.back().native_key);
   }

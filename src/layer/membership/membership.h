@@ -39,6 +39,12 @@ struct Member {
 // Whether a grant for these nodes is one for `node`: that which names none is for every node.
 bool lets_speak(const std::vector<wire::Name>& nodes, const wire::Name& node);
 
+// A name that has become known, is known no longer, or is registered elsewhere than before.
+struct Moved {
+  wire::Name name;
+  std::vector<wire::Name> from;  // the nodes that it was registered at
+};
+
 // What proves a member, as it was shown: a certificate chain and a registration, or a guest's grant chain.
 struct Objects {
   base::Bytes certificate;
@@ -110,6 +116,10 @@ class Membership {
   std::uint64_t forgotten() const { return forgotten_; }
   // Moves when a known member or a guest's node has another native key than before.
   std::uint64_t key_changes() const { return key_changes_; }
+  // Who forwards wants to know: from now on take_moved() has to be called again and again.
+  void follow_moves() { follows_moves_ = true; }
+  // Since the last call. A node that has another key or other endpoints than before counts as moved.
+  std::vector<Moved> take_moved() { return std::exchange(moved_, {}); }
   // Moves when a known member has another label or other tags than before.
   std::uint64_t description_changes() const { return description_changes_; }
 
@@ -183,6 +193,7 @@ class Membership {
   base::Result<wire::Name> insert(Member member, Objects objects);
   base::Result<void> may_insert(const Member& member) const;
   void erase(const wire::Name& name);
+  void note_moved(const wire::Name& name, const std::vector<wire::Name>& from);
   Key key_of_nodes(const std::vector<wire::Name>& nodes) const;
   bool still_speaks(const Member& guest, const Grant& grant, const wire::Name& through) const;
   void place_guests(const Key& lost);
@@ -204,6 +215,8 @@ class Membership {
   std::uint64_t description_changes_ = 0;
   std::uint64_t forgotten_ = 0;
   std::uint16_t link_size_ = 0;
+  bool follows_moves_ = false;
+  std::vector<Moved> moved_;
   std::map<wire::Name, Member> members_;
   Ends ends_;  // of members_
   std::map<wire::Name, Revocation> revocations_;
