@@ -26,6 +26,7 @@ base::Result<wire::Name> Member::learn_guest(LayerIndex index, base::Bytes grant
   if (membership.key_changes() != keys) take_new_key(index, *name);
   if (layer.guest_links.contains(*name) && membership.objects(*name).grant != before)
     took_grant(index, *name, left);
+  follow_moves(index);
   due_ = true;
   return name;
 }

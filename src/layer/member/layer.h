@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <tuple>
 
 #include "layer/member/member.h"
 
@@ -22,6 +23,24 @@ struct Member::Show {
   std::uint64_t generation = 0;          // of what it has to see
   std::optional<security::PeerId> peer;  // a link's
   wire::Name local, far;                 // else a session's
+};
+
+// Another node, at a node. Its link's slot is there as soon as it is known, so that names have a place; keys come when
+// somebody needs them.
+struct Member::Neighbour {
+  forwarding::LinkId link;
+  bool wanted = false;    // it is dialled, and kept up while it is used
+  std::size_t turns = 0;  // endpoints that were tried since it was wanted
+  base::TimePoint next =
+      base::kNever;              // of the next endpoint's turn, or of looking whether it is used
+  base::TimePoint not_before{};  // it is dialled again
+  base::TimePoint used{};        // last, by packets
+};
+
+// A registration that another node is told of, some times, since a message may be lost.
+struct Member::News {
+  wire::Name node, about;
+  int left = 0;
 };
 
 struct Member::Layer {
@@ -52,6 +71,18 @@ struct Member::Layer {
   // Of links whose far end has another key now: the peers that they had, until the first keys with the new one.
   std::map<forwarding::LinkId, std::vector<security::PeerId>> superseded;
   wire::Name attached_to;  // the node behind the default link
+  bool to_report = false;  // the own registration names another node, and its link is not up yet
+
+  // A node's:
+  std::map<wire::Name, forwarding::LinkId> hosts;  // links of those who dialled
+  std::map<wire::Name, Neighbour> neighbours;
+  base::TimePoint neighbours_at = base::kNever;  // the first of their times
+  std::multimap<base::TimePoint, News> news;
+  // To which node something was said about a name (true: asked): not again before then.
+  std::map<std::tuple<wire::Name, wire::Name, bool>, base::TimePoint> said;
+  base::TimePoint said_swept{};
+  // Nodes that have used a name, and the registration of it that they were told of.
+  std::map<wire::Name, std::map<wire::Name, std::uint64_t>> interest;
 
   Peers& peers(bool of_guests) { return of_guests ? guests : native; }
 };

@@ -212,6 +212,7 @@ void Member::consume(Packet& packet, LayerIndex index, base::TimePoint now) {
   Layer& layer = *layers_[index];
   switch (view.next_protocol()) {
     case wire::next_protocol::kControl:
+      if (from_neighbour(index, packet, view)) return finish(packet, DropReason::none);
       return finish(
           packet,
           layer.agent.control(view, config_.node ? layer.membership.own().name : layer.attached_to,

@@ -104,6 +104,8 @@ base::Result<LayerIndex> Member::add_layer(LayerSetup setup, base::UnixSeconds n
   layer->attachments = attachments;
   layer->endpoints = endpoints;
   layer->renew_at = now + kRenewInterval;
+  if (config_.node) layer->membership.follow_moves();
+  unix_nanos_ = std::max(unix_nanos_, now * kNanos);
   if (config_.key_log) layer->agent.sessions().set_key_log(config_.key_log);
   forwarding::LayerTable table;
   table.wire_id = wire_id;
@@ -121,6 +123,7 @@ base::Result<wire::Name> Member::learn(LayerIndex layer, base::ByteView certific
   const std::uint64_t before = membership.key_changes();
   auto name = membership.learn(certificate, registration, now);
   if (name && membership.key_changes() != before) take_new_key(layer, *name);
+  follow_moves(layer);
   due_ = true;
   return name;
 }
@@ -128,6 +131,8 @@ base::Result<wire::Name> Member::learn(LayerIndex layer, base::ByteView certific
 base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
                                   const base::Endpoint& endpoint, std::uint16_t max_packet) {
   Layer& layer = *layers_[index];
+  if (config_.node)
+    return base::fail(base::code::kConfigBadValue, "nodes dial one another by themselves");
   const auto* member = layer.membership.find(node);
   if (member == nullptr)
     return base::fail(base::code::kConfigBadValue,
@@ -144,16 +149,18 @@ base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
   link.max_packet = max_packet;
   link.path = *peer.path;
   link.name = node;
-  if (!config_.node) {
-    link.any_source = true;
-    tables_.layers[index].names.default_link = link_id;
-    layer.attached_to = node;
-    layer.agent.set_resolver(node);
-    layer.agent.set_carrier(link.send != nullptr, {}, 0);
-    layer.agent.set_unreachable(false);
-    layer.agent.set_mtu(forwarding::inner_mtu(max_packet));
-    layer.membership.set_link_size(forwarding::inner_mtu(max_packet));
-  }
+  link.any_source = true;
+  tables_.layers[index].names.default_link = link_id;
+  layer.attached_to = node;
+  layer.agent.set_resolver(node);
+  layer.agent.set_carrier(link.send != nullptr, {}, 0);
+  layer.agent.set_unreachable(false);
+  layer.agent.set_mtu(forwarding::inner_mtu(max_packet));
+  layer.membership.set_link_size(forwarding::inner_mtu(max_packet));
+  attach_to(index, node);
+  // The node may have called already, as one that was left does: it is shown the new registration.
+  layer.shows.emplace(ticked_at_, Show{layer.membership.generation(), id, {}, {}});
+  if (link.send && layer.to_report) registered(index);
   tables_.links.changed(link_id);
   due_ = true;
   return link_id;
@@ -162,14 +169,9 @@ base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
 void Member::undial(LinkId id) {
   if (id.value() >= tables_.links.size()) return;
   const Link& link = tables_.links[id];
-  if (!link.used || link.kind != LinkKind::kNode) return;
+  if (!link.used || link.kind != LinkKind::kNode || config_.node) return;
   const LayerIndex index = link.layer;
   Layer& layer = *layers_[index];
-  security::Events events;
-  layer.native.machine->remove(link.peer, events);
-  carry_out(index, false, events, ticked_at_);
-  drop_superseded(index, id);
-  std::erase_if(layer.native.links, [&](const auto& peer) { return peer.second == id; });
   auto& names = tables_.layers[index].names;
   if (names.default_link == id) {
     names.default_link = kSelf;
@@ -178,8 +180,7 @@ void Member::undial(LinkId id) {
     layer.agent.set_carrier(false, ticked_at_, unix_nanos_);
     layer.agent.set_unreachable(true);
   }
-  names.remove_all(id);
-  tables_.links.remove(id);
+  remove_link(index, id);
   due_ = true;
 }
 
@@ -193,6 +194,7 @@ void Member::receive(std::span<const forwarding::InBurst> bursts, base::TimePoin
     flush_agents(now, unix_nanos);
   });
   report_traffic(now, unix_nanos);
+  due_ |= !pipeline_.strays().empty() || !pipeline_.met().empty();
 }
 
 base::DropReason Member::from_application(LayerIndex index, base::MutableBytes packet,
@@ -284,6 +286,8 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
     const DropReason reason = layers_[handshake.layer]->agent.handshake(view, now, unix_nanos);
     if (reason != DropReason::none) count_drop(reason);
   }
+  settle_mentions();
+  take_told();
   for (LayerIndex i = 0; i < layer_total(); ++i) {
     Layer& layer = *layers_[i];
     for (bool guests : {false, true}) {
@@ -298,15 +302,18 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
     end_what_has_ended(i, unix_nanos / kNanos);
     show_due(i, now, unix_nanos);
     connect_dialled(i, now, unix_nanos);
+    follow_moves(i);
+    neighbours_due(i, now);
+    news_due(i, now);
   }
   flush_agents(now, unix_nanos);
   report_traffic(now, unix_nanos);
 }
 
-// A link that is dialled has keys all the time: applications do not wait for the first packet's handshake.
+// A host's link that is dialled has keys all the time: applications do not wait for the first packet's handshake.
 void Member::connect_dialled(LayerIndex index, base::TimePoint now, std::int64_t unix_nanos) {
   Layer& layer = *layers_[index];
-  if (!layer.standing) return;
+  if (!layer.standing || config_.node) return;
   for (const auto& [peer, id] : layer.native.links) {
     const Link& link = tables_.links[id];
     if (link.kind != LinkKind::kNode || link.send || link.peer != peer ||
@@ -325,7 +332,8 @@ base::TimePoint Member::next_timer() const {
     next = std::min(next, layer->native.machine->next_timer());
     if (layer->guests.machine) next = std::min(next, layer->guests.machine->next_timer());
     if (!layer->shows.empty()) next = std::min(next, layer->shows.begin()->first);
-    next = std::min(next, next_end(*layer));
+    next = std::min({next, layer->neighbours_at, next_end(*layer)});
+    if (!layer->news.empty()) next = std::min(next, layer->news.begin()->first);
   }
   return next;
 }
@@ -400,7 +408,7 @@ void Member::peer_up(LayerIndex index, bool guests, const security::PeerUp& even
     link.path = *state->path;
   if (guests) return;
   fit_link(link, event.shown.link_size);
-  if (link.kind == LinkKind::kNode) {
+  if (link.kind == LinkKind::kNode && !config_.node) {
     layer.agent.set_unreachable(false);
     return;
   }
@@ -408,20 +416,21 @@ void Member::peer_up(LayerIndex index, bool guests, const security::PeerUp& even
   if (member == nullptr) return;
   if (link.name != event.name) tables_.links.changed(id);
   link.name = event.name;
-  if (member->role != membership::Role::kHost) return;
-  auto& names = tables_.layers[index].names;
-  const auto* place = names.find(event.name);
+  if (!config_.node) return;
+  if (member->role == membership::Role::kNode) return neighbour_up(index, event.name, id);
   // It has another key now: what was made with the old one is over.
-  if (place != nullptr && place->link != id && tables_.links[place->link].kind == LinkKind::kHost)
-    drop_link(index, place->link);
-  names.place(event.name, id);
-  tables_.links.changed();
+  if (const auto before = layer.hosts.find(event.name);
+      before != layer.hosts.end() && before->second != id)
+    drop_link(index, before->second);
+  layer.hosts[event.name] = id;
+  place(index, event.name);
+  tell_interested(layer, *member);
 }
 
 // A link that was dialled to us takes what the underlay of its family takes, and no more than the far end has said.
 void Member::fit_link(Link& link, std::uint16_t said) {
   constexpr std::size_t kHead = forwarding::kSealedOverhead + 2;
-  if (link.kind != LinkKind::kNode) {
+  if (link.kind != LinkKind::kNode || config_.node) {
     const auto& address = link.path.remote.address;
     const bool ipv4 =
         address[10] == 0xff && address[11] == 0xff &&
@@ -460,8 +469,12 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
       ++link.keys_changed;
       if (first) output_.note({Happening::kLinkUp, index, id, link.path});
       tables_.links.changed();
-      if (&link == way_in(index)) layer.agent.set_carrier(true, now, unix_nanos_);
+      if (&link == way_in(index)) {
+        layer.agent.set_carrier(true, now, unix_nanos_);
+        if (layer.to_report) registered(index);
+      }
       if (!guests && link.peer == with->peer) drop_superseded(index, id);
+      if (!guests && first) neighbour_changed(index, id, now);
     } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
       tables_.receive.erase(gone->local_index);
       peers.keys.erase({gone->peer, gone->local_index});
@@ -472,6 +485,7 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
         output_.note({Happening::kLinkDown, index, id, link.path});
         tables_.links.changed();
         if (&link == way_in(index)) layer.agent.set_carrier(false, now, unix_nanos_);
+        if (!guests) neighbour_changed(index, id, now);
       }
     } else if (auto* alive = std::get_if<security::SendKeepalive>(&event)) {
       const LinkId id = link_for(index, guests, alive->peer);
@@ -505,11 +519,14 @@ void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
       report.traffic.from.reset();
     const LayerIndex layer = link.layer;
     const bool guests = link.kind == LinkKind::kGuest;
+    const bool neighbour = config_.node && link.kind == LinkKind::kNode;
     auto& machine = *layers_[layer]->peers(guests).machine;
     security::Events events;
     machine.report(report.traffic, now, unix_nanos, events);
-    if (report.wanted) machine.connect(report.traffic.peer, now, unix_nanos, events);
+    if (report.wanted && guests) machine.connect(report.traffic.peer, now, unix_nanos, events);
     carry_out(layer, guests, events, now);
+    const bool data = report.traffic.sent_data + report.traffic.received_data > 0;
+    if (neighbour && (report.wanted || data)) want(layer, report.link, now);
   }
   pipeline_.clear_reports();
 }

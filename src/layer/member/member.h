@@ -101,7 +101,8 @@ class Member : private forwarding::Local {
   // nodes now.
   base::Result<wire::Name> learn_guest(LayerIndex layer, base::Bytes grant_chain,
                                        base::UnixSeconds now);
-  // A host's way into the layer, or a node's to another node. `max_packet`: forwarding::Link.
+  // A host's way into the layer, which its registration names from now on. `max_packet`: forwarding::Link. Nodes dial one
+  // another by themselves, at their registered endpoints: kConfigBadValue there.
   base::Result<forwarding::LinkId> dial(LayerIndex layer, const wire::Name& node,
                                         const base::Endpoint& endpoint, std::uint16_t max_packet);
   // Ends the link and forgets where it led. kSelf, and links that were not dialled, are left alone.
@@ -144,7 +145,7 @@ class Member : private forwarding::Local {
   void tick(base::TimePoint now, std::int64_t unix_nanos);
   base::TimePoint next_timer() const;
   bool work_waits() const {
-    return due_ || !pipeline_.control().empty() || !session_handshakes_.empty();
+    return due_ || !pipeline_.control().empty() || !session_handshakes_.empty() || !told_.empty();
   }
 
   void rekey(base::TimePoint now, std::int64_t unix_nanos);  // all links and sessions, now
@@ -201,6 +202,7 @@ class Member : private forwarding::Local {
   std::uint64_t next_sequence(const Layer& layer) const;
   void renew(LayerIndex layer, base::UnixSeconds now);
   void registered(LayerIndex layer);
+  void attach_to(LayerIndex layer, const wire::Name& node);
   void show_all(LayerIndex layer, base::UnixSeconds left, base::TimePoint now);
   void show_sessions_of(LayerIndex layer, const wire::Name& local, base::UnixSeconds left);
   void show_due(LayerIndex layer, base::TimePoint now, std::int64_t unix_nanos);
@@ -214,6 +216,38 @@ class Member : private forwarding::Local {
   void end(LayerIndex layer, const Names& names, Happening what, base::DropReason reason);
   void end_link(LayerIndex layer, forwarding::LinkId link);
   void drop_link(LayerIndex layer, forwarding::LinkId link);
+  // nodes.cc
+  struct Neighbour;
+  static forwarding::LinkId way_to(const Layer& layer, const membership::Member& member);
+  void place(LayerIndex layer, const wire::Name& name);
+  void place_all_at(LayerIndex layer, const wire::Name& node);
+  void follow_moves(LayerIndex layer);
+  void meet(LayerIndex layer, const membership::Member& node);
+  void take_neighbours_key(LayerIndex layer, Neighbour& neighbour, const membership::Member& node);
+  void adopt(LayerIndex layer, const wire::Name& node, forwarding::LinkId link);
+  void part_from(LayerIndex layer, const wire::Name& node);
+  void remove_link(LayerIndex layer, forwarding::LinkId link);
+  void neighbour_up(LayerIndex layer, const wire::Name& node, forwarding::LinkId link);
+  Neighbour* neighbour_at(LayerIndex layer, forwarding::LinkId link);
+  void want(LayerIndex layer, forwarding::LinkId link, base::TimePoint now);
+  void try_endpoint(LayerIndex layer, Neighbour& neighbour, base::TimePoint now);
+  void let_go(LayerIndex layer, Neighbour& neighbour, base::TimePoint now, bool silent);
+  static void set_turn(Layer& layer, Neighbour& neighbour, base::TimePoint at);
+  void neighbours_due(LayerIndex layer, base::TimePoint now);
+  void neighbour_changed(LayerIndex layer, forwarding::LinkId link, base::TimePoint now);
+  // news.cc
+  struct News;
+  bool may_say(Layer& layer, const wire::Name& node, const wire::Name& about, bool ask);
+  static void say(Layer& layer, const News& news);
+  void tell(Layer& layer, const wire::Name& node, const wire::Name& about);
+  void news_due(LayerIndex layer, base::TimePoint now);
+  void tell_former(LayerIndex layer, const membership::Moved& moved);
+  void tell_interested(Layer& layer, const membership::Member& member);
+  static void note_interest(Layer& layer, const wire::Name& node, const wire::Name& name);
+  void settle_mentions();
+  bool from_neighbour(LayerIndex layer, const forwarding::Packet& packet,
+                      const wire::HeaderView& view);
+  void take_told();
   // guests.cc
   void drop_guest(LayerIndex layer, forwarding::LinkId link);
   void took_grant(LayerIndex layer, const wire::Name& guest, base::UnixSeconds left);
@@ -235,6 +269,12 @@ class Member : private forwarding::Local {
   };
   static constexpr std::size_t kMaxSessionHandshakes = 256;
   std::deque<SessionHandshake> session_handshakes_;
+  // What other nodes have told, which costs signatures.
+  struct Told {
+    LayerIndex layer;
+    base::Bytes message;
+  };
+  std::deque<Told> told_;
   std::uint16_t accepted_over_ipv4_ = 1444;
   std::uint16_t accepted_over_ipv6_ = 1424;
   std::int64_t unix_nanos_ = 0;  // of the call that is being served

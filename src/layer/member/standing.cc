@@ -57,8 +57,24 @@ void Member::renew(LayerIndex index, base::UnixSeconds now) {
 }
 
 void Member::registered(LayerIndex index) {
+  layers_[index]->to_report = false;
   const auto& own = layers_[index]->membership.own();
   output_.note({Happening::kRegistered, index, kSelf, {}, DropReason::none, own.name, own.label});
+}
+
+// The own registration names the node before it is dialled, so that the handshake shows it; the controller is told when
+// the link is up.
+void Member::attach_to(LayerIndex index, const wire::Name& node) {
+  Layer& layer = *layers_[index];
+  if (layer.attachments == std::vector<wire::Name>{node}) return;
+  layer.attachments = {node};
+  layer.to_report = true;
+  const base::UnixSeconds now = unix_nanos_ / kNanos;
+  // Fails only when the certificate has ended: the next one is registered there.
+  if (layer.membership.set_own(base::Bytes(layer.membership.own_certificate()),
+                               next_sequence(layer), now + kLease, layer.attachments, now,
+                               layer.endpoints))
+    layer.renew_at = now + kRenewInterval;
 }
 
 base::Result<void> Member::renew_certificate(LayerIndex index, base::Bytes chain,
@@ -138,8 +154,8 @@ void Member::take_new_key(LayerIndex index, const wire::Name& name) {
   for (const auto& [peer, id] : layer.native.links) {
     const Link& link = tables_.links[id];
     const auto state = layer.native.machine->state(peer);
-    if (link.kind == LinkKind::kNode && link.name == name && link.peer == peer && state &&
-        state->key != member->native_key)
+    if (!config_.node && link.kind == LinkKind::kNode && link.name == name && link.peer == peer &&
+        state && state->key != member->native_key)
       dialled.push_back(id);
   }
   for (LinkId id : dialled) redial(index, id, member->native_key);
@@ -270,6 +286,9 @@ void Member::drop_link(LayerIndex index, LinkId id) {
   auto& names = tables_.layers[index].names;
   if (const auto* place = names.find(link.name); place != nullptr && place->link == id)
     names.remove(link.name);
+  if (const auto host = layer.hosts.find(link.name);
+      host != layer.hosts.end() && host->second == id)
+    layer.hosts.erase(host);
   layer.native.links.erase(peer);
   tables_.links.remove(id);
 }
@@ -284,6 +303,7 @@ void Member::revoke(LayerIndex index, const wire::Name& name, base::UnixSeconds 
   membership.revoke(name, until);
   if (name != membership.own().name)
     end(index, names, Happening::kMemberRevoked, DropReason::name_revoked);
+  follow_moves(index);
   check_standing(index, unix_nanos / kNanos);
   flush(now, unix_nanos);
 }

@@ -214,6 +214,12 @@ class Machine : public Station, public Output {
                        world_.unix_seconds());
     if (!name) throw std::runtime_error(name.error().message);
   }
+  // As a controller would tell.
+  bool hear_of(Machine& other) {
+    const auto shown = other->own_objects(0);
+    return member_->learn(0, shown.certificate, shown.registration, world_.unix_seconds())
+        .has_value();
+  }
   void dial(const Machine& node, LayerIndex layer = 0, std::size_t far_layer = 0,
             std::uint16_t max_packet = kMaxPacket) {
     learn(node.in(far_layer), layer);
@@ -279,9 +285,14 @@ class Machine : public Station, public Output {
 
  private:
   bool node_;
+  std::vector<base::Endpoint> endpoints() const {
+    if (!node_) return {};
+    return registered_at.empty() ? std::vector{address_} : registered_at;
+  }
 
  public:
   std::vector<Joined> joined;
+  std::vector<base::Endpoint> registered_at;  // a node; its address, if empty
 
  private:
   void start() {
@@ -300,6 +311,7 @@ class Machine : public Station, public Output {
                                        .sequence = static_cast<std::uint64_t>(world_.unix_nanos()),
                                        .lease_end = world_.unix_seconds() + kDay,
                                        .attachments = {},
+                                       .endpoints = endpoints(),
                                        .suite = crypto::AeadSuite::kAes256Gcm,
                                        .reset_secret = layer.reset_secret,
                                        .timing = layer.timing},

@@ -96,6 +96,11 @@ class Agent {
   void send_echo(const wire::Name& local, const wire::Name& far, std::uint8_t ttl,
                  std::uint16_t identifier, std::uint16_t sequence);
 
+  // A control message of this member itself.
+  void send_own(const wire::Name& far, base::ByteView message) {
+    send_control(membership_.own().name, far, wire::service::kMember, kDefaultTtl, message);
+  }
+
   void after_batch(base::TimePoint now,
                    std::int64_t unix_nanos);  // reports, timers' work; once a batch
   void on_timer(base::TimePoint now, std::int64_t unix_nanos);
@@ -130,6 +135,7 @@ class Agent {
   const FlowTable& flows() const { return flows_; }
 
  private:
+  static constexpr std::uint8_t kDefaultTtl = 64;
   static constexpr std::size_t kMaxPackets = 256;
   static constexpr std::size_t kMostSegments = 128;
   static constexpr std::size_t kArena = 512 * 1024;
@@ -168,6 +174,8 @@ class Agent {
               const wire::Name& local, const inner::Address& from);
   void send_control(const wire::Name& local, const wire::Name& far, std::uint32_t service,
                     std::uint8_t ttl, base::ByteView payload);
+  bool may_report(const wire::Name& reporter, const wire::Quote& quote,
+                  const wire::Name& trusted) const;
   void control_error(const wire::ControlView& message, const wire::HeaderView& view,
                      const wire::Name& trusted);
   void add_echo(EchoResult result);

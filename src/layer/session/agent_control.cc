@@ -9,7 +9,6 @@ namespace {
 
 using base::DropReason;
 
-constexpr std::uint8_t kDefaultTtl = 64;
 constexpr base::Duration kExpiryInterval = std::chrono::seconds(30);
 
 inner::IcmpError icmp_kind(wire::ControlType type) {
@@ -346,15 +345,22 @@ void Agent::add_echo(EchoResult result) {
   if (echoes_.size() < kMaxEchoes) echoes_.push_back(std::move(result));
 }
 
-// Believed only from the own node, the flow's other end or this member's own forwarding (nobody else can send under its
-// name), and only about what this end has sent.
+// The nodes at both ends of the way, the flow's other end, and this member's own forwarding: nobody else can send under its
+// name.
+bool Agent::may_report(const wire::Name& reporter, const wire::Quote& quote,
+                       const wire::Name& trusted) const {
+  if (reporter == trusted || reporter == quote.destination() || reporter == membership_.own().name)
+    return true;
+  const auto* far = membership_.find(quote.destination());
+  return far != nullptr && std::find(far->attachments.begin(), far->attachments.end(), reporter) !=
+                               far->attachments.end();
+}
+
+// Believed only about what this end has sent.
 void Agent::control_error(const wire::ControlView& message, const wire::HeaderView& view,
                           const wire::Name& trusted) {
   const wire::Quote quote = message.quote();
-  if (quote.source() != view.destination()) return;
-  if (view.source() != trusted && view.source() != quote.destination() &&
-      view.source() != membership_.own().name)
-    return;
+  if (quote.source() != view.destination() || !may_report(view.source(), quote, trusted)) return;
   if (quote.next_protocol() == wire::next_protocol::kControl) {
     // Of an echo request the quote reaches just as far as its identifier and sequence.
     if (quote.octets().size() < wire::kHeaderSize + wire::kControlHeaderSize) return;
