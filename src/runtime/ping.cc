@@ -1,6 +1,7 @@
 #include "runtime/ping.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error_codes.h"
 #include "io/clock.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr base::Duration kProbeTime = std::chrono::seconds(1);
 constexpr std::uint8_t kFullTtl = 64;
+constexpr std::size_t kMostHops = 8;
 constexpr base::Duration kSearchTime = std::chrono::seconds(5);
 constexpr std::size_t kMaxCount = 100;
 constexpr std::size_t kMaxPings = 32;
@@ -138,15 +140,21 @@ void Pings::search() {
   }
 }
 
-// The first probe dies at the node and so names it.
+// The first probes die at the nodes on the way and so name them, one after the other.
 void Pings::send_next(Ping& ping) {
-  if (ping.probes.size() == ping.count + 1) return finish(ping);
-  const bool hop = ping.probes.empty();
+  if (ping.tracing && !ping.probes.empty()) {
+    const Probe& last = ping.probes.back();
+    ping.tracing = last.answered && !last.reply && last.error == wire::ControlType::ttl_exceeded &&
+                   ping.hops < kMostHops;
+  }
+  if (!ping.tracing && ping.probes.size() == ping.hops + ping.count) return finish(ping);
+  if (ping.tracing) ++ping.hops;
+  const std::uint8_t ttl = ping.tracing ? static_cast<std::uint8_t>(ping.hops) : kFullTtl;
   Probe probe;
   probe.sent = io::now();
   ping.probes.push_back(probe);
   loop_.arm(ping.timer, probe.sent + kProbeTime);
-  member_.send_echo(ping.layer, ping.target, hop ? 1 : kFullTtl, ping.identifier,
+  member_.send_echo(ping.layer, ping.target, ttl, ping.identifier,
                     static_cast<std::uint16_t>(ping.probes.size() - 1), probe.sent,
                     io::unix_nanos());
 }
@@ -154,7 +162,8 @@ void Pings::send_next(Ping& ping) {
 void Pings::collect() {
   if (!searches_.empty()) search();
   for (std::size_t i = 0; i < member_.layer_count(); ++i) {
-    auto& echoes = member_.echoes(static_cast<layer::member::LayerIndex>(i));
+    const auto index = static_cast<layer::member::LayerIndex>(i);
+    const auto echoes = std::exchange(member_.echoes(index), {});
     for (const auto& echo : echoes) {
       for (Ping& ping : pings_) {
         if (ping.done || ping.identifier != echo.identifier || echo.sequence >= ping.probes.size())
@@ -168,10 +177,12 @@ void Pings::collect() {
         probe.from = echo.from;
         probe.error = echo.error;
         probe.text = echo.text;
+        // Who a node at another site is, the own node knows.
+        if (member_.membership(index).find(echo.from) == nullptr)
+          (void)member_.seek(index, echo.from, io::now(), io::unix_nanos());
         if (echo.sequence + 1u == ping.probes.size()) send_next(ping);
       }
     }
-    echoes.clear();
   }
   while (!pings_.empty() && pings_.front().done) pings_.pop_front();
 }
@@ -181,8 +192,9 @@ Json Pings::path(const Ping& ping) const {
   Json hops = Json::array();
   hops.push_back(
       {{"name", membership.own().label}, {"address", wire::to_string(membership.own().name)}});
-  const Probe& hop = ping.probes.front();
-  if (hop.answered) {
+  for (std::size_t i = 0; i < ping.hops; ++i) {
+    const Probe& hop = ping.probes[i];
+    if (!hop.answered || hop.reply) continue;
     const auto* member = membership.find(hop.from);
     hops.push_back({{"name", member != nullptr ? member->label : wire::to_string(hop.from)},
                     {"address", wire::to_string(hop.from)},
@@ -200,7 +212,7 @@ void Pings::finish(Ping& ping) {
   std::size_t received = 0;
   double least = 0;
   std::string error;
-  for (std::size_t i = 1; i < ping.probes.size(); ++i) {
+  for (std::size_t i = ping.hops; i < ping.probes.size(); ++i) {
     const Probe& probe = ping.probes[i];
     if (probe.answered && probe.reply) {
       least = received == 0 ? probe.milliseconds : std::min(least, probe.milliseconds);

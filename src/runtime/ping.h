@@ -46,7 +46,9 @@ class Pings {
     wire::Name target;
     std::string label;
     std::size_t count = 3;
-    std::vector<Probe> probes;  // hop probe, then echoes
+    std::size_t hops = 0;       // probes for the members on the way
+    bool tracing = true;        // the last of them has named somebody, or is to be sent
+    std::vector<Probe> probes;  // those, then echoes
     io::TimerId timer{};
     io::ControlServer::Reply reply;
     bool done = false;
