@@ -1,4 +1,4 @@
-// Any octets as each of the four signed objects: what parses is made of exactly these octets, has one form only, and is
+// Any octets as each of the five signed objects: what parses is made of exactly these octets, has one form only, and is
 // believed by nobody without its signature.
 // fuzzes: layer/membership/object.h
 #include "layer/membership/object.h"
@@ -43,9 +43,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   one(parse_delegation, exact);
   one(parse_registration, exact);
   one(parse_grant, exact);
+  one(parse_policy, exact);
   if (auto found = extent(exact)) require(found->size <= size);
   const Trust trust(key().public_key);
   require(!trust.certificate(exact, 0));
   require(!trust.grant(exact, 0));
+  require(!trust.policy(exact, "", 0));
   return 0;
 }

@@ -14,13 +14,14 @@ PORT = 4850
 ATTACH_SECONDS = 15
 
 
-def forwarding(size, links, threads, seconds):
+def forwarding(size, links, threads, seconds, registrations=0, rules=0):
     """Nanoseconds per packet of open + parse + decide + act + queue + seal in process, with cached decisions: a program
     `bench_forwarding` takes the options of `bench_aead_loop` and prints one JSON object with `ns_per_packet`,
     `symbol` (the function that was timed) and `allocations` (per million packets)."""
     program = places.product_program("forwarding")
     done = subprocess.run([program, "--size", str(size), "--family", "6", "--links", str(links), "--threads",
-                           str(threads), "--seconds", str(seconds)], capture_output=True, text=True)
+                           str(threads), "--seconds", str(seconds), "--registrations", str(registrations),
+                           "--rules", str(rules)], capture_output=True, text=True)
     if done.returncode != 0:
         raise Missing(f"bench_forwarding: exit {done.returncode}: {done.stderr.strip()[-200:]}")
     figures = json.loads(done.stdout.splitlines()[-1])
@@ -47,13 +48,15 @@ class Layer:
     def _signed(self):
         return ["--root", self.file("edge.pub")]
 
-    def add(self, who, role, ipv4):
+    def add(self, who, role, ipv4, endpoint=None, node="node"):
+        """A node is dialled at `endpoint`; a host is attached to `node`."""
         self.keys[who] = _ask("keygen", "identity", self.file(who))["wireguard_public_key"]
         made = _ask("sign", "certificate", "--with", self.file("edge.key"), *self._signed(), "--identity",
                     self.file(f"{who}.pub"), "--label", who, "--role", role, "--ipv4", ipv4, "--out",
                     self.file(f"{who}.cert"))
         self.addresses[who] = made["address"]
-        attached = ["--node", self.file("node.cert")] if role == "host" else []
+        attached = ["--node", self.file(f"{node}.cert")] if role == "host" else []
+        attached += ["--endpoint", endpoint] if endpoint else []
         _ask("sign", "registration", "--with", self.file(f"{who}.key"), *self._signed(), "--certificate",
              self.file(f"{who}.cert"), *attached, "--out", self.file(f"{who}.member"))
 
@@ -155,6 +158,35 @@ def start_tunnel(testbed, machines, log):
                                       f"  - {{endpoint: \"{subnet}.2:{PORT}\", member: node.member}}",
                                       f"directory: [{others}]"])
     processes = {"n": layer.start(testbed, "n", "node", "node", log)}
+    for machine in machines:
+        processes[machine] = layer.start(testbed, machine, machine, "host", log)
+    for machine in machines:
+        wait_until(lambda: all(each["attached"] for each in layer.status(machine)["layers"]), ATTACH_SECONDS,
+                   f"entresol: {machine} attached")
+    mtu = layer.status("a")["links"][0]["inner_mtu"]
+    return processes, "100.64.0.2", layer.addresses["b"], f"AES-256-GCM, link and end to end, inner MTU {mtu}"
+
+
+def start_two_nodes(testbed, machines, between, log):
+    """Two nodes in n and m, each with a host: a – n – m – b. `machines`: by host, its node's namespace and the underlay
+    subnet of their link, of which the node has .2; `between`: by node, its address on the link of the nodes. Returns what
+    start_tunnel returns."""
+    layer = Layer(testbed.folder())
+    nodes = list(between)
+    for number, node in enumerate(nodes):
+        layer.add(node, "node", f"100.64.0.{250 + number}", endpoint=f"{between[node]}:{PORT}")
+    for number, (machine, (node, _)) in enumerate(machines.items(), start=1):
+        layer.add(machine, "host", f"100.64.0.{number}", node=node)
+    members = [*nodes, *machines]
+    others = {who: ", ".join(f"{other}.member" for other in members if other != who) for who in members}
+    for node in nodes:
+        layer.configure(node, [f"listen: 0.0.0.0:{PORT}"],
+                        [f"endpoints: [\"{between[node]}:{PORT}\"]", f"directory: [{others[node]}]"])
+    for machine, (node, subnet) in machines.items():
+        layer.configure(machine, [], ["ipv4_pool: 100.64.0.0/16", "tun: {name: ent0}", "nodes:",
+                                      f"  - {{endpoint: \"{subnet}.2:{PORT}\", member: {node}.member}}",
+                                      f"directory: [{others[machine]}]"])
+    processes = {node: layer.start(testbed, node, node, "node", log) for node in nodes}
     for machine in machines:
         processes[machine] = layer.start(testbed, machine, machine, "host", log)
     for machine in machines:

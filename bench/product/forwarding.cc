@@ -6,6 +6,9 @@
 // decision is cached; 1 % of packets begin a flow of their own, 1 % carry an option that nobody must understand. With one
 // link, packets leave on the link that they came from.
 //
+// --registrations N: the node knows so many members, who the links' names are then of; --rules N: a policy of so many
+// rules, of which the last allows what is sent.
+//
 // Prints one JSON object: nanoseconds a packet, allocations per million packets, hits and misses of the decision cache.
 #include <algorithm>
 #include <chrono>
@@ -19,6 +22,8 @@
 #include <vector>
 
 #include "layer/forwarding/pipeline.h"
+#include "layer/membership/test_authority.h"
+#include "layer/policy/policy.h"
 #include "reference/options.h"
 #include "security/lanes.h"
 #include "security/test_random.h"
@@ -61,6 +66,7 @@ namespace entresol::bench {
 namespace {
 
 namespace forwarding = layer::forwarding;
+namespace membership = layer::membership;
 using base::DropReason;
 using forwarding::InBurst;
 using forwarding::LinkId;
@@ -77,6 +83,8 @@ struct Plan {
   std::size_t links;
   std::size_t batch;
   double seconds;
+  std::size_t registrations = 0;
+  std::size_t rules = 0;
 };
 
 struct Result {
@@ -90,6 +98,50 @@ wire::Name name_of(std::uint32_t link, std::uint8_t end) {
   name.octets = {0xfd, 0x35, 0xab, 0xcd, end};
   base::store_be32(name.octets.data() + 12, link);
   return name;
+}
+
+// What a node with a controller knows: its layer's members.
+class Directory {
+ public:
+  explicit Directory(std::size_t members)
+      : authority_(11), members_(authority_.trust, membership::test::make_identity(random_)) {
+    names_.reserve(members);
+    for (std::uint32_t i = 0; i < members; ++i) add(i);
+  }
+  const membership::Membership& members() const { return members_; }
+  const wire::Name& name(std::size_t i) const { return names_[i]; }
+  std::size_t size() const { return names_.size(); }
+
+ private:
+  void add(std::uint32_t i) {
+    const membership::Identity identity = membership::test::make_identity(random_);
+    const base::Bytes certificate =
+        authority_.certify(identity, membership::Role::kHost, "host-" + std::to_string(i),
+                           {10, static_cast<std::uint8_t>(i >> 16),
+                            static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)});
+    auto name =
+        members_.learn(certificate, authority_.registration(identity), membership::test::kNow);
+    if (!name) Options::fail(name.error().message);
+    names_.push_back(*name);
+  }
+
+  security::SeededRandom random_{13};
+  membership::test::Authority authority_;
+  membership::Membership members_;
+  std::vector<wire::Name> names_;
+};
+
+// About pairs of members, tags and ports; the last is for all that was not named.
+layer::policy::Policy many_rules(std::size_t rules) {
+  std::string text;
+  for (std::size_t i = 1; i < rules; ++i) {
+    const std::string from = i % 3 == 0 ? "*" : "host-" + std::to_string(i * 7 % 10000);
+    const std::string to = i % 5 == 0 ? "tag:servers" : "host-" + std::to_string(i * 13 % 10000);
+    text += "deny " + from + " " + to + " tcp/" + std::to_string(1000 + i) + "\n";
+  }
+  auto policy = layer::policy::parse(text + "members: allow * *\n");
+  if (!policy) Options::fail(policy.error().message);
+  return std::move(*policy);
 }
 
 // Nothing lives at this node.
@@ -112,6 +164,7 @@ class Node {
   explicit Node(const Plan& plan)
       : plan_(plan),
         record_(plan.plaintext + kRecordOverhead),
+        directory_(plan.registrations),
         pipeline_(configure(), tables_, services_, nobody_) {
     services_.add(std::make_unique<services::IpDelivery>());
     forwarding::LayerTable table;
@@ -119,10 +172,13 @@ class Node {
     table.own = name_of(0xffffffff, 0);
     table.names.place(table.own, forwarding::kSelf);
     tables_.layers.push_back(std::move(table));
+    if (plan.rules > 0) services_.rules().set(0, many_rules(plan.rules), 1, directory_.members());
     egress_.resize(plan.links);
     std::iota(egress_.begin(), egress_.end(), 0U);
     std::shuffle(egress_.begin(), egress_.end(), random_);
     for (std::uint32_t i = 0; i < plan.links; ++i) add_link(i);
+    for (std::size_t i = 2 * plan.links; i < directory_.size(); ++i)
+      tables_.layers[0].names.place(directory_.name(i), links_[i % plan.links]);
     tables_.links.changed();
     make_packets();
     const std::size_t run_up = std::max<std::size_t>(plan.links, 2 * plan.batch);
@@ -179,12 +235,18 @@ class Node {
   }
 
  private:
+  // Of the member at a link's far end, or of another there.
+  wire::Name name_at(std::uint32_t link, std::uint8_t end) const {
+    const std::size_t member = 2u * link + end - 1u;
+    return member < directory_.size() ? directory_.name(member) : name_of(link, end);
+  }
+
   void add_link(std::uint32_t i) {
     const LinkId id = tables_.links.add();
     forwarding::Link& link = tables_.links[id];
     link.kind = forwarding::LinkKind::kHost;
     link.max_packet = static_cast<std::uint16_t>(plan_.plaintext + 256);
-    link.name = name_of(i, 1);
+    link.name = name_at(i, 1);
     link.peer = security::PeerId(i + 1);
     link.path.remote.port = static_cast<std::uint16_t>(1024 + i % 50000);
     base::store_be32(link.path.remote.address.data() + 12, i);
@@ -197,7 +259,7 @@ class Node {
     link.send = security::send_lane(keys, 0);
     link.send_index = keys.local_index;
     tables_.layers[0].names.place(link.name, id);
-    if (plan_.links == 1) tables_.layers[0].names.place(name_of(i, 2), id);
+    if (plan_.links == 1) tables_.layers[0].names.place(name_at(i, 2), id);
     far_receive_.push_back(security::receive_lane(keys.protocol, keys.suite, keys.send, 0));
     std::swap(keys.send, keys.receive);
     std::swap(keys.local_index, keys.remote_index);
@@ -232,9 +294,9 @@ class Node {
       const auto link =
           static_cast<std::uint32_t>(random_() % (option ? std::min(links, kOptionLinks) : links));
       base::Bytes& packet = option ? with_option_ : plain_;
-      const wire::Name to = links == 1 ? name_of(0, 2) : name_of(egress_[link], 1);
+      const wire::Name to = links == 1 ? name_at(0, 2) : name_at(egress_[link], 1);
       base::store_be32(packet.data() + wire::offset::kFlowId, fresh ? fresh_flow_++ : link);
-      const wire::Name from = name_of(link, 1);
+      const wire::Name from = name_at(link, 1);
       std::copy(from.octets.begin(), from.octets.end(), packet.begin() + wire::offset::kSource);
       std::copy(to.octets.begin(), to.octets.end(), packet.begin() + wire::offset::kDestination);
       if (security::seal_record(*far_send_[link], packet.data(), packet.size(),
@@ -306,6 +368,7 @@ class Node {
       0;  // batches until the caches hold the tables again, which sealing ahead has displaced
   security::SeededRandom keys_{7};
   std::mt19937 random_{7};
+  Directory directory_;
   forwarding::Tables tables_;
   service::Dispatcher services_;
   Nobody nobody_;
@@ -352,7 +415,11 @@ int run_forwarding(int argc, char** argv) {
   plan.links = static_cast<std::size_t>(options.number("links", 1));
   plan.batch = static_cast<std::size_t>(options.number("batch", 64));
   plan.seconds = options.number("seconds", 0.5);
+  plan.registrations = static_cast<std::size_t>(options.number("registrations", 0));
+  plan.rules = static_cast<std::size_t>(options.number("rules", 0));
   options.refuse_unknown();
+  if (plan.registrations > 100000 || plan.rules > 10000)
+    Options::fail("--registrations or --rules out of range");
   if (plan.links == 0 || plan.links > 100000) Options::fail("--links out of range");
   if (plan.batch == 0 || plan.batch > forwarding::kBatch ||
       plan.batch * (plan.plaintext + kRecordOverhead) >= forwarding::Pipeline::kBatchBytes)

@@ -3,7 +3,9 @@
 //
 //   bare_tunnel host --tun NAME --listen ADDR:PORT --node ADDR:PORT --index 0|1 [--aead
 //   full|link|headers|none] bare_tunnel node --listen ADDR:PORT --link ADDR:PORT --link1 ADDR:PORT
-//   [--aead ...]
+//   [--aead ...] [--between 1|2]
+//
+// --between: of two nodes in a row the first or the second; the first's link1 and the second's link lead to the other.
 //
 //   TUN read (TSO, USO) -> split in the read buffer -> seal end to end into the send buffer -> seal
 //   for the link
@@ -253,12 +255,17 @@ class Host {
 
 class Node {
  public:
-  Node(int socket, std::array<Address, 2> links, const Protection& protection)
+  Node(int socket, std::array<Address, 2> links, const Protection& protection, int between)
       : socket_(socket), links_(links), protection_(protection), inbox_(socket, 8) {
     for (std::uint32_t i = 0; i < 2; ++i) {
       gcm_.expand(in_[i].key, 2 * i);
       gcm_.expand(out_[i].key, 2 * i + 1);
     }
+    if (between == 0) return;
+    const std::uint32_t other = between == 1 ? 1 : 0;
+    gcm_.expand(in_[other].key, between == 1 ? 50 : 51);
+    gcm_.expand(out_[other].key, between == 1 ? 51 : 50);
+    out_index_[other] = 1 - other;  // what the other node calls this link
   }
 
   void run() {
@@ -292,7 +299,7 @@ class Node {
     if (protection_.link && !gcm_.open(in_[from].key, body, body, sealed, record, tag)) {
       return false;
     }
-    store_header(record, {kLinkType, to, out_[to].counter++});
+    store_header(record, {kLinkType, out_index_[to], out_[to].counter++});
     if (protection_.link) gcm_.seal(out_[to].key, body, body, sealed, record, tag);
     return true;
   }
@@ -302,6 +309,7 @@ class Node {
   Protection protection_;
   Gcm gcm_;
   std::array<Lane, 2> in_, out_;
+  std::array<std::uint32_t, 2> out_index_ = {0, 1};
   Inbox inbox_;
 };
 
@@ -324,9 +332,11 @@ int run_node(Options options) {
   const std::array<Address, 2> links = {parse_address(options.text("link")),
                                         parse_address(options.text("link1"))};
   const Protection protection = parse_protection(options.text("aead", "full"));
+  const int between = static_cast<int>(options.number("between", 0));
   options.refuse_unknown();
+  if (between < 0 || between > 2) Options::fail("--between 1|2");
   std::fprintf(stderr, "ready\n");
-  std::make_unique<Node>(socket, links, protection)->run();
+  std::make_unique<Node>(socket, links, protection, between)->run();
   return 0;
 }
 

@@ -7,6 +7,7 @@ from harness import places, product
 from harness.rows import Comparison, Missing, Series
 
 PEER = "AEAD loop"
+WITHOUT = "neither"
 FLOOR = 3.5  # times OpenSSL's EVP, at 64 bytes
 
 
@@ -38,3 +39,9 @@ def run(report, options):
                 name, "ns",
                 Series("entresol", lambda: product.forwarding(size, links, threads, seconds)),
                 {PEER: Series(PEER, lambda: _loop(size, links, threads, seconds), fault=fault)})
+    # A cached decision costs the same, whatever it rests on; the peer is the same node without.
+    for links in (1, 1000):
+        comparison.run(
+            f"{links} link{'s' if links > 1 else ''}, 1,000 rules, 10,000 registrations, 64 B", "ns",
+            Series("entresol", lambda: product.forwarding(64, links, 1, seconds, registrations=10000, rules=1000)),
+            {WITHOUT: Series(WITHOUT, lambda: product.forwarding(64, links, 1, seconds))})

@@ -81,7 +81,8 @@ class Suite:
         self.systems = {}
         self.missing = {}
         for make in (tunnel_systems.KernelForwarding, tunnel_systems.BareTunnel, tunnel_systems.tailscale_hub,
-                     tunnel_systems.upstream_hub, tunnel_systems.Entresol, tunnel_systems.EntresolGuests):
+                     tunnel_systems.upstream_hub, tunnel_systems.Entresol, tunnel_systems.EntresolGuests,
+                     tunnel_systems.BareTunnelOfTwo, tunnel_systems.EntresolOfTwo):
             system = make()
             try:
                 self.systems[system.name] = stack.enter_context(system)
@@ -148,4 +149,7 @@ def run(report, options):
                           peers + ("kernel forwarding",), faults)
         suite.compare("TCP of WireGuard hosts over IPv4", "Gb/s", lambda system: measurements.tcp(system, 4),
                       "wireguard-go through entresol", ("tailscale/wireguard-go",), faults)
+        for family in (6, 4):
+            suite.compare(f"TCP through two nodes, IPv{family}", "Gb/s", lambda system: measurements.tcp(system, family),
+                          "entresol, two nodes", ("bare tunnel, two nodes",), faults)
         suite.memory()

@@ -17,9 +17,10 @@ class System:
     name = ""
     prefix = ""
     note = ""
+    machines = ("a", "n", "b")
 
     def __init__(self):
-        self.testbed = Testbed(self.prefix, ("a", "n", "b"))
+        self.testbed = Testbed(self.prefix, self.machines)
         self.processes = {}
         self.far4, self.far6 = "10.77.0.2", "fd35:77::2"
         self._server = None
@@ -28,7 +29,7 @@ class System:
         self.testbed.__enter__()
         try:
             for machine, (subnet, _) in UNDERLAY.items():
-                self.testbed.link(machine, "n", subnet)
+                self.testbed.link(machine, self.node_of(machine), subnet)
             self.set_up()
             self._server = self.testbed.start("b", "iperf3", "-s")
             self._await_path()
@@ -39,6 +40,10 @@ class System:
 
     def __exit__(self, *_):
         self.testbed.__exit__()
+
+    def node_of(self, machine):
+        """Whose link it is on."""
+        return "n"
 
     def set_up(self):
         raise NotImplementedError
@@ -85,6 +90,42 @@ class BareTunnel(System):
         program = places.reference("bare_tunnel")
         self.processes["n"] = self.testbed.start("n", program, "node", "--listen", "0.0.0.0:6000", "--link",
                                                  "10.66.1.1:6001", "--link1", "10.66.2.1:6002")
+        for index, machine in enumerate(("a", "b")):
+            subnet, address = UNDERLAY[machine]
+            self.processes[machine] = self.testbed.start(
+                machine, program, "host", "--tun", "bare0", "--listen", f"{address}:{6001 + index}", "--node",
+                f"{subnet}.2:6000", "--index", index)
+        _inner_addresses(self.testbed, lambda machine: "bare0", 1360)
+
+
+BETWEEN = {"n": "10.66.3.1", "m": "10.66.3.2"}  # the nodes' addresses on the link that they share
+
+
+class TwoNodes(System):
+    """a – n – m – b: no machine has a link to more than its neighbours."""
+
+    machines = ("a", "n", "m", "b")
+
+    def node_of(self, machine):
+        return {"a": "n", "b": "m"}[machine]
+
+    def set_up(self):
+        self.testbed.link("n", "m", "10.66.3")
+
+
+class BareTunnelOfTwo(TwoNodes):
+    name = "bare tunnel, two nodes"
+    prefix = "bare2"
+    note = BareTunnel.note
+
+    def set_up(self):
+        super().set_up()
+        program = places.reference("bare_tunnel")
+        for node, host, other, number in (("n", "--link", "--link1", 1), ("m", "--link1", "--link", 2)):
+            machine, far = ("a", "m") if node == "n" else ("b", "n")
+            self.processes[node] = self.testbed.start(
+                node, program, "node", "--listen", "0.0.0.0:6000", host, f"{UNDERLAY[machine][1]}:{6000 + number}", other,
+                f"{BETWEEN[far]}:6000", "--between", number)
         for index, machine in enumerate(("a", "b")):
             subnet, address = UNDERLAY[machine]
             self.processes[machine] = self.testbed.start(
@@ -184,6 +225,17 @@ class Entresol(System):
     def set_up(self):
         self.processes, self.far4, self.far6, self.note = product.start_tunnel(
             self.testbed, UNDERLAY, os.path.join(places.BUILD, "bench-entresol.log"))
+
+
+class EntresolOfTwo(TwoNodes):
+    name = "entresol, two nodes"
+    prefix = "ent2"
+
+    def set_up(self):
+        super().set_up()
+        self.processes, self.far4, self.far6, self.note = product.start_two_nodes(
+            self.testbed, {machine: (self.node_of(machine), UNDERLAY[machine][0]) for machine in ("a", "b")}, BETWEEN,
+            os.path.join(places.BUILD, "bench-entresol-two.log"))
 
 
 class EntresolGuests(WireguardHub):

@@ -55,6 +55,8 @@ void add_sign(CLI::App& app, Words& w) {
   registration->add_option("--certificate", o.certificate, "the member's certificate")->required();
   registration->add_option("--node", o.nodes,
                            "certificate of a node that it attaches to; may be repeated");
+  registration->add_option("--endpoint", o.endpoints,
+                           "of a node: ADDRESS:PORT where others dial it; may be repeated");
   common(registration);
   registration->callback(
       [&w] { w.run = [&w] { return cli::sign_registration(w.global, w.sign); }; });

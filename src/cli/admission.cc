@@ -73,6 +73,8 @@ std::string_view block_label(membership::Kind kind) {
       return membership::kRegistration;
     case membership::Kind::kGrant:
       return membership::kGrant;
+    case membership::Kind::kPolicy:  // is in no file
+      break;
   }
   return "";
 }

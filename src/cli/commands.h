@@ -24,7 +24,8 @@ struct SignOptions {
   std::string role = "host";
   std::string ipv4;
   std::vector<std::string> tags;
-  std::vector<std::string> nodes;  // certificates of nodes
+  std::vector<std::string> nodes;      // certificates of nodes
+  std::vector<std::string> endpoints;  // of a node: where it is dialled
   int days = 365;
   std::string out;
 };

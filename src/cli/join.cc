@@ -11,6 +11,7 @@
 #include "crypto/x25519.h"
 #include "http/client.h"
 #include "io/clock.h"
+#include "io/endpoint_text.h"
 #include "io/entropy.h"
 #include "io/files.h"
 #include "layer/directory/base64url.h"
@@ -216,6 +217,22 @@ base::Result<Joined> join_layer(const JoinPlan& plan, std::string_view text) {
   files.keep();
   pending.remove();
   return joined;
+}
+
+base::Result<std::vector<base::Endpoint>> endpoints_of(const std::vector<std::string>& texts) {
+  if (texts.size() > config::kMaxEndpoints)
+    return base::fail(code::kUsage,
+                      "--endpoint: a node has at most " + std::to_string(config::kMaxEndpoints));
+  std::vector<base::Endpoint> out;
+  for (const std::string& text : texts) {
+    auto endpoint = io::parse_endpoint(text);
+    if (!endpoint || endpoint->port == 0 || io::is_unspecified(endpoint->address))
+      return base::fail(code::kUsage, "--endpoint: '" + text +
+                                          "' is nowhere that a host could dial: write "
+                                          "192.0.2.1:4850 or [2001:db8::1]:4850");
+    out.push_back(*endpoint);
+  }
+  return out;
 }
 
 }  // namespace entresol::cli

@@ -32,4 +32,7 @@ struct Joined {
 // controller's, parse_admission's.
 base::Result<Joined> join_layer(const JoinPlan& plan, std::string_view token);
 
+// Where a node is dialled, as --endpoint says it. kUsage.
+base::Result<std::vector<base::Endpoint>> endpoints_of(const std::vector<std::string>& texts);
+
 }  // namespace entresol::cli

@@ -80,18 +80,9 @@ base::Result<JoinPlan> plan_of(const JoinOptions& options) {
                       "--tun: an interface has 1 to 15 letters, digits, '.', '_', '-'");
   if (auto listen = io::parse_endpoint(plan.listen); !listen)
     return base::fail(code::kUsage, "--listen: " + listen.error().message);
-  for (const std::string& text : options.endpoints) {
-    auto endpoint = io::parse_endpoint(text);
-    if (!endpoint || endpoint->port == 0 || io::is_unspecified(endpoint->address))
-      return base::fail(code::kUsage,
-                        "--endpoint: '" + text +
-                            "' is nowhere that a host could dial: write 192.0.2.1:4850 or "
-                            "[2001:db8::1]:4850");
-    plan.endpoints.push_back(*endpoint);
-  }
-  if (plan.endpoints.size() > config::kMaxEndpoints)
-    return base::fail(code::kUsage,
-                      "--endpoint: a node has at most " + std::to_string(config::kMaxEndpoints));
+  auto endpoints = endpoints_of(options.endpoints);
+  if (!endpoints) return tl::unexpected(endpoints.error());
+  plan.endpoints = std::move(*endpoints);
   return plan;
 }
 
@@ -114,6 +105,7 @@ Json describe(const Joined& joined) {
           {"not_after", admission.certificate.validity.not_after},
           {"nodes", std::move(nodes)},
           {"config", joined.service.file},
+          {"control", joined.service.control},
           {"up", false}};
 }
 

@@ -3,8 +3,8 @@
 
 #include "base/error_codes.h"
 #include "cli/commands.h"
+#include "cli/join.h"
 #include "io/clock.h"
-#include "io/endpoint_text.h"
 #include "io/files.h"
 #include "layer/membership/armor.h"
 #include "layer/membership/trust.h"
@@ -214,12 +214,17 @@ int sign_registration(const Global& global, const SignOptions& options) {
   if (!chain) return report(global, chain.error());
   auto nodes = node_names(options, trust);
   if (!nodes) return report(global, nodes.error());
+  auto endpoints = endpoints_of(options.endpoints);
+  if (!endpoints) return report(global, endpoints.error());
   auto certificate = trust.certificate(*chain, io::unix_now());
   if (!certificate) return report(global, certificate.error());
+  if (!endpoints->empty() && certificate->role != membership::Role::kNode)
+    return report(global, {std::string(base::code::kUsage), "--endpoint: '" + certificate->label +
+                                                                "' is a host; nodes are dialled"});
   membership::Membership member(trust, *identity);
   const auto now = io::unix_now();
   if (auto own = member.set_own(*chain, static_cast<std::uint64_t>(now), now + options.days * kDay,
-                                *nodes, now);
+                                *nodes, now, *endpoints);
       !own)
     return report(global, own.error());
   auto blocks = runtime::read_blocks(options.certificate);

@@ -195,7 +195,10 @@ struct ItemJson {
     return {{"kind", "revoked"}, {"name", wire::to_string(revoked.name)}, {"until", revoked.until}};
   }
   Json operator()(const directory::PolicyItem& policy) const {
-    return {{"kind", "policy"}, {"revision", policy.revision}, {"text", policy.text}};
+    return {{"kind", "policy"},
+            {"revision", policy.revision},
+            {"text", policy.text},
+            {"statement", octets_text(policy.statement)}};
   }
 };
 

@@ -338,23 +338,30 @@ std::string Enrolment::apply(const Json& item) {
   return kind == "policy" && apply_policy(item) ? kind : std::string();
 }
 
-// One that is not understood changes nothing: the one before goes on to hold.
+// One that nobody has signed, that is older or that is not understood changes nothing: the one before goes on to hold.
 bool Enrolment::apply_policy(const Json& item) {
   if (item == policy_) return true;
-  auto policy = layer::policy::parse(text_of(item, "text"));
-  if (!policy) {
+  const std::string text = text_of(item, "text");
+  const auto refuse = [&](const std::string& why) {
     runtime_.log().write(config::LogLevel::kError, "policy_refused", io::now(),
-                         {{"layer", label_}, {"error", policy.error().message}});
+                         {{"layer", label_}, {"error", why}});
     return false;
-  }
-  const std::uint64_t revision = item.contains("revision") && item["revision"].is_number_unsigned()
-                                     ? item["revision"].get<std::uint64_t>()
-                                     : 0;
+  };
+  const auto statement = runtime_.member().membership(layer_).trust().policy(
+      octets_of(item, "statement"), text, io::unix_now());
+  if (!statement) return refuse(statement.error().message);
+  const std::uint64_t revision = statement->revision;
+  if (std::pair(statement->issued_at, revision) < std::pair(policy_issued_at_, policy_revision_))
+    return refuse("it is older than revision " + std::to_string(policy_revision_) +
+                  ", which holds; set it again if it is meant");
+  auto policy = layer::policy::parse(text);
+  if (!policy) return refuse(policy.error().message);
   runtime_.log().write(
       config::LogLevel::kInfo, "policy", io::now(),
       {{"layer", label_}, {"revision", revision}, {"rules", policy->rules().size()}});
   runtime_.set_policy(layer_, std::move(*policy), revision);
   policy_revision_ = revision;
+  policy_issued_at_ = statement->issued_at;
   policy_ = item;
   return true;
 }

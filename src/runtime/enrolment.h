@@ -64,6 +64,7 @@ class Enrolment {
   bool whole_ = true;      // the next answer may begin anew
   Json policy_;            // that holds
   std::uint64_t policy_revision_ = 0;
+  base::UnixSeconds policy_issued_at_ = 0;
   std::string last_error_;  // of the controller; empty: it answers
   // Packets do not wait for the disk: a thread of its own writes.
   io::TimerId save_timer_{};

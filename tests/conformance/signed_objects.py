@@ -7,7 +7,7 @@ import struct
 
 import ed25519
 
-CERTIFICATE, DELEGATION, REGISTRATION, GRANT = 1, 2, 3, 4
+CERTIFICATE, DELEGATION, REGISTRATION, GRANT, POLICY = 1, 2, 3, 4, 5
 SUITE_ED25519, SUITE_GUEST_X25519 = 1, 128
 ROLE_HOST, ROLE_NODE = 1, 2
 SIGNATURE = 64
@@ -79,6 +79,7 @@ _FIELDS = {
         ("layer", 32), ("key", 32), ("ipv4", 4), ("not_before", "u64"), ("not_after", "u64"),
         ("label", "text"), ("tags", "texts"), ("nodes", "names"), ("issuer", 32),
     ),
+    POLICY: (("layer", 32), ("revision", "u64"), ("issued_at", "u64"), ("digest", 32), ("issuer", 32)),
 }  # fmt: skip
 
 

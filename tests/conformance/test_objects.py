@@ -87,12 +87,18 @@ class SignedObjects(unittest.TestCase):
         octets = self.certificate()
         for changed in (
             b"", octets[:3], octets[:-1], octets + b"\0", b"\2" + octets[1:],
-            octets[:1] + b"\x05" + octets[2:],
+            octets[:1] + b"\x06" + octets[2:],
             self.certificate(role=3), self.certificate(suite=128),
             encode_object(1, decode_object(octets)[1] | {"prefixes": [b"x"]}, self.OPERATOR),
         ):  # fmt: skip
             with self.assertRaises(ObjectRefused):
                 decode_object(changed)
+
+    def test_policy_by_hand(self):
+        fields = {"layer": self.layer, "revision": 3, "issued_at": 10, "digest": bytes(range(32)), "issuer": self.root}
+        octets = encode_object(5, fields, self.ROOT)
+        self.assertEqual(octets[4:-64], self.layer + bytes(7) + b"\3" + bytes(7) + b"\x0a" + bytes(range(32)) + self.root)
+        self.assertEqual(decode_object(octets), (5, fields))
 
     def test_registration(self):
         name = member_name(self.layer, 1, self.member)

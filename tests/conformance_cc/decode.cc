@@ -129,7 +129,8 @@ std::string judge_items(const std::string& line) {
 std::string judge_object(base::ByteView object) {
   namespace membership = layer::membership;
   const bool ok = membership::parse_certificate(object) || membership::parse_delegation(object) ||
-                  membership::parse_registration(object) || membership::parse_grant(object);
+                  membership::parse_registration(object) || membership::parse_grant(object) ||
+                  membership::parse_policy(object);
   return ok ? "ok" : "refused";
 }
 

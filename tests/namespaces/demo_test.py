@@ -16,7 +16,7 @@ import lab
 from lab import ENTRESOL, Lab, check, run, until
 
 STATE = Path("/run/entresol-demo.json")
-STEPS = {"init", "join", "ping", "curl", "iperf3", "errors", "sealed", "rotate", "guest", "revoke", "controller", "kill"}
+STEPS = {"init", "site", "join", "ping", "curl", "iperf3", "errors", "policy", "sealed", "rotate", "guest", "revoke", "controller", "kill"}
 
 
 def traces() -> dict:
@@ -69,7 +69,7 @@ def test_a_broken_step_fails(bench: Lab) -> None:
     nothing_more(before)
     held = {step["id"]: step["holds"] for step in json.loads(ran.out)["steps"]}
     check(held.get("join") is False, f"the step that was broken holds: {held}")
-    check(ran.code == 1 and held.pop("init") and not any(held.values()), f"exit code {ran.code}, {held}")
+    check(ran.code == 1 and held.pop("init") and held.pop("site") and not any(held.values()), f"exit code {ran.code}, {held}")
 
 
 def interrupted(bench: Lab, number: int, reached) -> None:
@@ -195,8 +195,8 @@ def test_its_own_capture_decodes(bench: Lab) -> None:
     nothing_more(before)
     for path in (folder, *folder.glob("*.keys")):
         check(path.stat().st_mode & 0o077 == 0 or path.name == "members.keys", f"others can read {path.name}")
-    keys = [folder / f"{who}.keys" for who in ("node", "alice", "bob", "dave", "members")]
-    for who, inner, at_least in (("alice", "ICMP,TCP", 1000), ("bob", "ICMP,TCP", 1000), ("dave", "ICMP", 100)):
+    keys = [folder / f"{who}.keys" for who in ("node", "node2", "alice", "bob", "dave", "members")]
+    for who, inner, at_least in (("alice", "ICMP,TCP", 1000), ("bob", "ICMP,TCP", 1000), ("dave", "ICMP", 100), ("node2", "ICMP,TCP", 1000)):
         capture = folder / f"to-{who}.pcap"
         decoded = decode(capture, keys, "--expect-inner", inner)
         check(decoded.code == 0, f"{capture.name} does not decode: {decoded.text[-3000:]}")
@@ -206,7 +206,7 @@ def test_its_own_capture_decodes(bench: Lab) -> None:
         for what in ("session records", "session handshake initiation", "link handshake initiation", "link handshake response",
                      "inner checksums verified"):
             check(counts.get(what, 0) > 0, f"no {what} on {capture.name}: {counts}")
-        check(decode(capture, [each for each in keys if each.stem != "node"]).code == 1, f"{capture.name} decodes without the node's keys")
+        check(decode(capture, [each for each in keys if not each.stem.startswith("node")]).code == 1, f"{capture.name} decodes without the nodes' keys")
     guests = folder / "to-carol.pcap"
     decoded = decode(guests, keys)
     check(decoded.code == 0, f"{guests.name}: {decoded.text[-3000:]}")
@@ -246,7 +246,7 @@ def test_what_a_killed_demo_leaves_is_cleaned(bench: Lab) -> None:
     demo.wait(lab.PATIENCE)
     check(traces()["namespaces"] != before["namespaces"], "it had left nothing")
     ran = run(ENTRESOL, "demo", "--break", "join", "-o", "json", limit=240, cwd=bench.folder)
-    check([step["id"] for step in json.loads(ran.out)["steps"] if step["holds"]] == ["init"], f"the next demo: {ran.text}")
+    check([step["id"] for step in json.loads(ran.out)["steps"] if step["holds"]] == ["init", "site"], f"the next demo: {ran.text}")
     nothing_more(before)
     demo = running(bench)
     os.kill(demo.pid, signal.SIGKILL)

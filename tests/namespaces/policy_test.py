@@ -128,6 +128,27 @@ def test_a_node_starts_with_the_policy_it_had(bench: Lab) -> None:
     check(edge.curl("bob", edge.alice["address"], 8080).code == 0, "another port")
 
 
+def test_a_policy_that_was_changed_on_the_disk_is_not_believed(bench: Lab) -> None:
+    """Text and revision are signed: a node whose file was edited starts without a policy, and so allows nothing."""
+    edge = Ruled(bench)
+    edge.hold(QUIET)
+    until("it is on the disk", lambda: any("quiet: deny" in path.read_text() for path in directories(bench)))
+    edge.kill("controller")
+    edge.kill("node")
+    for path in directories(bench):
+        path.write_text(path.read_text().replace("quiet: deny bob alice tcp/80", "quiet: allow bob alice tcp/80"))
+    edge.start("node")
+    until("both are attached", lambda: all(edge.layer(who).get("attached") for who in ("alice", "bob")))
+    for port in (80, 8080):
+        check(edge.curl("bob", edge.alice["address"], port).code != 0, f"port {port} is open")
+    check(edge.policy()["revision"] == 0, f"the node holds {edge.policy()}")
+
+
+def directories(bench: Lab) -> list:
+    """What nodes keep on their disks of what they have learnt."""
+    return list(bench.folder.rglob("directory.json"))
+
+
 def test_set_names_the_nodes_that_it_does_not_reach(bench: Lab) -> None:
     """A node that is down: it is named, with exit code 3; when it is back it takes what it has missed."""
     edge = Edge(bench, "alice")
@@ -146,4 +167,5 @@ def test_set_names_the_nodes_that_it_does_not_reach(bench: Lab) -> None:
 
 if __name__ == "__main__":
     lab.main(test_a_denial_fails_at_once_and_names_its_rule, test_a_broken_policy_changes_nothing, test_running_flows_stop_and_go_on,
-             test_a_node_starts_with_the_policy_it_had, test_set_names_the_nodes_that_it_does_not_reach, tools=("curl", "iperf3", "ss"))
+             test_a_node_starts_with_the_policy_it_had, test_a_policy_that_was_changed_on_the_disk_is_not_believed,
+             test_set_names_the_nodes_that_it_does_not_reach, tools=("curl", "iperf3", "ss"))

@@ -13,7 +13,7 @@ struct Link {
   std::string device;
 };
 
-// The links between the machines, at the node's end.
+// The links between the machines, at a node's end.
 std::vector<Link> all_links();
 
 std::string capture_file(const std::string& folder, const std::string& device);

@@ -177,9 +177,11 @@ void print_title(const Global& global) {
   if (global.json) return;
   std::printf(
       "%s\n"
-      "  alice ── node ── bob     node: the first node and the controller\n"
-      "           │  │            alice, bob, dave: hosts that join with a token\n"
-      "       carol  dave         carol: wireguard-go, a guest; none of the four share a link\n\n",
+      "  alice ── node1 ══ node2 ── bob   node1: a node and the controller; node2: another site's\n"
+      "             │        │            alice, bob, dave: hosts that join with a token\n"
+      "           carol    dave           carol: wireguard-go, a guest; the nodes share a link, "
+      "the "
+      "sites no other\n\n",
       bold("Entresol demo: a layer from nothing, in which unmodified applications talk, sealed end "
            "to end")
           .c_str());

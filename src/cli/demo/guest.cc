@@ -48,7 +48,7 @@ QuickFile parse_quick(const std::string& text) {
 // Once; it is the same guest afterwards.
 std::string admit_guest(Scene& scene) {
   if (!scene.guest_file.empty()) return "";
-  const Answer added = scene.entresol("node", {"guest", "add", "carol"});
+  const Answer added = scene.entresol("node", {"guest", "add", "carol", "--node", "node1"});
   if (!added.ok()) return added.error;
   scene.guest_file = text_of(added.said, "config");
   scene.add_member("carol", text_of(added.said, "name"), text_of(added.said, "ipv4"));

@@ -17,7 +17,16 @@ namespace entresol::cli::demo {
 namespace {
 
 constexpr auto kEndTime = std::chrono::seconds(10);
-const std::vector<std::string> kSpaces = {"alice", "bob", "carol", "dave", "node"};
+const std::vector<std::string> kSpaces = {"alice", "bob", "carol", "dave", "node", "node2"};
+// Each machine with a link to a node, and that link's subnet, 10.71.N.0/24.
+struct Cable {
+  const char* who;
+  const char* node;
+  int subnet;
+};
+constexpr Cable kCables[] = {
+    {"alice", "node", 1}, {"bob", "node2", 2}, {"carol", "node", 3}, {"dave", "node2", 4}};
+constexpr const char* kBetweenNodes = "10.71.9.";
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
 bool ip(std::vector<std::string> arguments) {
@@ -47,6 +56,35 @@ void remove_spaces() {
   for (const std::string& who : kSpaces)
     if (std::filesystem::exists("/run/netns/" + Scene::space(who)))
       ip({"netns", "del", Scene::space(who)});
+}
+
+bool add_address(const std::string& who, const std::string& address, const std::string& device) {
+  return ip({"-n", Scene::space(who), "addr", "add", address, "dev", device});
+}
+
+bool add_route(const std::string& who, const std::string& to, const std::string& via) {
+  return ip({"-n", Scene::space(who), "route", "add", to, "via", via});
+}
+
+// The node's end has the address NET1, the other NET2.
+bool connect(const std::string& who, const std::string& device, const std::string& node,
+             const std::string& node_device, const std::string& net) {
+  return ip({"link", "add", device, "netns", Scene::space(who), "type", "veth", "peer", "name",
+             node_device, "netns", Scene::space(node)}) &&
+         add_address(who, net + "2/24", device) && add_address(node, net + "1/24", node_device) &&
+         ip({"-n", Scene::space(who), "link", "set", device, "up"}) &&
+         ip({"-n", Scene::space(node), "link", "set", node_device, "up"});
+}
+
+// A host of the second site: it dials the node there, and reaches the controller through it, but not the first node.
+bool join_site(const std::string& who, const std::string& net) {
+  return add_route(who, kNode2Address, net + "1") &&
+         add_route("node", net + "0/24", kBetweenNodes + std::string("2")) &&
+         run_program({"ip", "netns", "exec", Scene::space("node2"), "sh", "-c",
+                      "echo 1 > /proc/sys/net/ipv4/ip_forward"})
+                 .code == 0 &&
+         ip({"-n", Scene::space("node2"), "rule", "add", "pref", "10", "iif", "to-" + who,
+             "ipproto", "udp", "blackhole"});
 }
 
 }  // namespace
@@ -131,18 +169,16 @@ bool Scene::build_network() {
     ok = ok && ip({"netns", "add", space(who)});
     ok = ok && ip({"-n", space(who), "link", "set", "lo", "up"});
   }
-  int subnet = 1;
-  ok = ok &&
-       ip({"-n", space("node"), "addr", "add", std::string(kNodeAddress) + "/32", "dev", "lo"});
-  for (const std::string& who : kOthers) {
-    const std::string net = "10.71." + std::to_string(subnet++) + ".";
-    ok = ok && ip({"link", "add", "under0", "netns", space(who), "type", "veth", "peer", "name",
-                   "to-" + who, "netns", space("node")});
-    ok = ok && ip({"-n", space(who), "addr", "add", net + "2/24", "dev", "under0"});
-    ok = ok && ip({"-n", space("node"), "addr", "add", net + "1/24", "dev", "to-" + who});
-    ok = ok && ip({"-n", space(who), "link", "set", "under0", "up"});
-    ok = ok && ip({"-n", space("node"), "link", "set", "to-" + who, "up"});
-    ok = ok && ip({"-n", space(who), "route", "add", kNodeAddress, "via", net + "1"});
+  ok = ok && add_address("node", std::string(kNodeAddress) + "/32", "lo") &&
+       add_address("node2", std::string(kNode2Address) + "/32", "lo");
+  ok = ok && connect("node2", "to-node", "node", "to-node2", kBetweenNodes) &&
+       add_route("node2", kNodeAddress, kBetweenNodes + std::string("1")) &&
+       add_route("node", kNode2Address, kBetweenNodes + std::string("2"));
+  for (const auto& [who, node, subnet] : kCables) {
+    const std::string net = "10.71." + std::to_string(subnet) + ".";
+    ok = ok && connect(who, "under0", node, std::string("to-") + who, net) &&
+         add_route(who, kNodeAddress, net + "1");
+    if (node == std::string("node2")) ok = ok && join_site(who, net);
   }
   // The machine's own default may be another; the figures are for cubic everywhere.
   for (const std::string& who : kSpaces)
@@ -178,8 +214,8 @@ Answer Scene::entresol(const std::string& who, std::vector<std::string> argument
   return answer;
 }
 
-std::string Scene::new_token() const {
-  return text_of(entresol("node", {"token", "create"}).said, "token");
+std::string Scene::new_token(const std::string& role) const {
+  return text_of(entresol("node", {"token", "create", "--role", role}).said, "token");
 }
 
 // With --capture: who has the captures and these can read all of it. Each record in a datagram of its own, as on a cable.
@@ -188,15 +224,20 @@ bool Scene::log_keys(const std::string& machine, const std::string& config) cons
                                  "\nudp: {gro: false, gso: false}\n");
 }
 
-Answer Scene::join(const std::string& machine, const std::string& label, const std::string& token) {
+Answer Scene::join(const std::string& machine, const std::string& label, const std::string& token,
+                   const std::string& endpoint) {
   std::vector<std::string> words = {"join", "--label", label};
+  if (!endpoint.empty()) words.insert(words.end(), {"--endpoint", endpoint});
   if (!capture().empty()) words.push_back("--no-up");
   Answer answer = entresol(machine, words, token + "\n");
   if (!answer.ok()) return answer;
   add_member(label, text_of(answer.said, "name"), text_of(answer.said, "ipv4"));
   if (capture().empty()) return answer;
-  log_keys(machine, text_of(answer.said, "config"));
-  return entresol(machine, {"up"});
+  const std::string config = text_of(answer.said, "config");
+  log_keys(machine, config);
+  Answer up = entresol(machine, {"up", "--role", endpoint.empty() ? "host" : "node", "-c", config});
+  if (up.ok()) up.said["config"] = config;
+  return up;
 }
 
 void Scene::leave(const std::string& machine) {
@@ -209,7 +250,7 @@ void Scene::leave(const std::string& machine) {
 }
 
 bool Scene::start(Service& service) {
-  const Answer up = entresol("node", {"up", "--role", service.role, "-c", service.config});
+  const Answer up = entresol(service.machine, {"up", "--role", service.role, "-c", service.config});
   if (up.ok()) service.pid = static_cast<pid_t>(number_of(up.said, "pid"));
   return up.ok();
 }
@@ -220,15 +261,15 @@ bool Scene::kill(Service& service) {
 }
 
 bool Scene::restart_with_key_log(Service& service) {
-  entresol("node", {"down", "--control", service.control});
-  return await_end(service) && log_keys("node", service.config) && start(service);
+  entresol(service.machine, {"down", "--control", service.control});
+  return await_end(service) && log_keys(service.machine, service.config) && start(service);
 }
 
 // Whoever started it may not collect it for long: it has ended once nothing answers.
 bool Scene::await_end(Service& service) {
   service.pid = -1;
   const auto until = std::chrono::steady_clock::now() + kEndTime;
-  while (entresol("node", {"status", "--control", service.control}).ok()) {
+  while (entresol(service.machine, {"status", "--control", service.control}).ok()) {
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::sleep_for(kPollInterval);
   }

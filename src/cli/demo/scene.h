@@ -1,9 +1,11 @@
-// The demo's stage: five network namespaces of its own, joined by links to the node's only, and the processes in them.
+// The demo's stage: six network namespaces of its own, two sites of three, and the processes in them. Machines of a site have a
+// link to its node alone, and the sites share the link between the nodes alone.
 //
-//   alice ── node ── bob        node: the first node and the controller, at an address that all others can reach
-//            │  │               alice, bob and dave: native hosts
-//        carol  dave            carol: wireguard-go and wg, configured as any WireGuard client
+//   alice ── node ══ node2 ── bob     node: the first node and the controller; node2: another site's
+//              │       │              alice, bob and dave: native hosts
+//            carol   dave             carol: wireguard-go and wg, configured as any WireGuard client
 //
+// Hosts of the other site reach the controller through node2's machine, which passes TCP on as any router, and no UDP.
 // What the command keeps of a machine is in a folder of its own, $ENTRESOL_DIR there.
 #pragma once
 
@@ -21,11 +23,13 @@
 namespace entresol::cli::demo {
 
 inline constexpr std::string_view kPrefix = "entresol-demo-";
-inline constexpr const char* kNodeAddress = "203.0.113.7";  // of the underlay; as in README.md
-inline const std::vector<std::string> kOthers = {"alice", "bob", "carol", "dave"};
+// Of the underlay; the first as in README.md.
+inline constexpr const char* kNodeAddress = "203.0.113.7";
+inline constexpr const char* kNode2Address = "203.0.113.8";
 
 // The node or the controller: it runs by itself, not as a child of the demo.
 struct Service {
+  std::string machine;
   std::string role;
   std::string config, control;
   pid_t pid = -1;
@@ -68,11 +72,12 @@ class Scene {
   Answer entresol(const std::string& who, std::vector<std::string> arguments,
                   const std::string& input = "") const;
   Json status(const std::string& who) const { return entresol(who, {"status"}).said; }
-  // An open token for a host; empty if the controller gives none.
-  std::string new_token() const;
+  // An open token; empty if the controller gives none.
+  std::string new_token(const std::string& role = "host") const;
 
-  // The machine becomes a host with that label. With --capture, its keys are logged.
-  Answer join(const std::string& machine, const std::string& label, const std::string& token);
+  // The machine becomes a host with that label, or with an endpoint a node. With --capture, its keys are logged.
+  Answer join(const std::string& machine, const std::string& label, const std::string& token,
+              const std::string& endpoint = "");
   // The machine's host ends, and nothing is left of its membership there.
   void leave(const std::string& machine);
   bool start(Service& service);
@@ -81,7 +86,7 @@ class Scene {
   // For the decoder of captures, too.
   void add_member(const std::string& label, const std::string& name, const std::string& address);
 
-  Service node, controller;
+  Service node, node2, controller;
   std::chrono::steady_clock::time_point began;  // of `init`
   std::vector<std::string> tokens;              // the first two, which `init` gives
   std::map<std::string, Background> others;     // servers, guests, captures, by name
@@ -91,7 +96,7 @@ class Scene {
   bool broken = false;     // --break: the present step leaves out what it should show
 
  private:
-  bool build_network();
+  static bool build_network();
   bool await_end(Service& service);
   bool log_keys(const std::string& machine, const std::string& config) const;
 

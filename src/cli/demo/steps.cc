@@ -36,8 +36,14 @@ std::vector<Step> all_steps() {
          std::filesystem::create_directory(scene.file("node"));
          write_text(scene.file("node/root.key"), "");
        }});
+  steps.push_back({"site",
+                   "A second site: another node joins",
+                   {"init"},
+                   [](Scene& scene) { return show_site(scene, !scene.broken); },
+                   [](Scene& scene) { scene.broken = true; },
+                   [](Scene& scene) { scene.broken = false; }});
   steps.push_back(
-      {"join", "Two hosts join, each with a token", {"init"}, show_join, revoke_tokens});
+      {"join", "A host at each site joins, with a token", {"site"}, show_join, revoke_tokens});
   steps.push_back({"ping",
                    "ping from host to host",
                    {"join"},
@@ -62,8 +68,8 @@ std::vector<Step> all_steps() {
                    show_errors,
                    [](Scene& scene) { scene.node.signal(SIGSTOP); },
                    [](Scene& scene) { scene.node.signal(SIGCONT); }});
-  steps.push_back(omitting("sealed",
-                           "Sealed end to end: a marker is on no link and not in the node",
+  steps.push_back(omitting("policy", "A rule denies a flow, and is named", show_rule, allow_all));
+  steps.push_back(omitting("sealed", "Sealed end to end: a marker is on no link and in no node",
                            [](Scene& scene, bool whole) { return show_sealed(scene, !whole); }));
   steps.push_back(omitting("rotate", "Keys replaced under traffic", show_rotation));
   steps.push_back({"guest",
@@ -75,7 +81,7 @@ std::vector<Step> all_steps() {
   steps.push_back(omitting("revoke", "A host that is revoked is out at once", show_revoked));
   steps.push_back(omitting("controller", "Without the controller everything that runs goes on",
                            show_controller, [](Scene& scene) { scene.start(scene.controller); }));
-  steps.push_back(omitting("kill", "Without the node nothing flows", show_killed));
+  steps.push_back(omitting("kill", "Without either node nothing flows", show_killed));
   return steps;
 }
 

@@ -7,6 +7,7 @@ namespace entresol::cli::demo {
 
 // setup.cc
 Seen show_init(Scene& scene);
+Seen show_site(Scene& scene, bool whole);
 Seen show_join(Scene& scene);
 void revoke_tokens(Scene& scene);
 
@@ -17,6 +18,9 @@ void stop_server(Scene& scene, const std::string& which);
 Seen show_ping(Scene& scene, const std::string& who);
 Seen show_curl(Scene& scene, const std::string& who);
 Seen show_iperf(Scene& scene, const std::string& who);
+// A page of bob's web server: curl's exit code.
+int fetch_page(const Scene& scene, const std::string& who);
+inline constexpr const char* kWebPort = "8080";
 Seen show_errors(Scene& scene);
 Seen show_rotation(Scene& scene, bool rotate);
 Seen show_killed(Scene& scene, bool kill);
@@ -28,6 +32,10 @@ Seen show_sealed(Scene& scene, bool leak);
 Seen show_guest(Scene& scene);
 // What went wrong; empty: nothing.
 std::string start_guest(Scene& scene, bool right_key);
+
+// rules.cc
+Seen show_rule(Scene& scene, bool set);
+void allow_all(Scene& scene);
 
 // membership.cc
 Seen show_revoked(Scene& scene, bool revoke);

@@ -115,6 +115,7 @@ struct RevokedItem {
 struct PolicyItem {
   std::uint64_t revision = 0;
   std::string text;
+  base::Bytes statement;  // the chain that signs both
   friend bool operator==(const PolicyItem&, const PolicyItem&) = default;
 };
 using Item = std::variant<MemberItem, GuestItem, RevokedItem, PolicyItem>;
@@ -248,6 +249,7 @@ class Authority {
   };
   base::Result<Accepted> accept(const MemberRecord& member, base::ByteView certificate,
                                 base::ByteView registration, base::UnixSeconds now) const;
+  base::Bytes policy_statement() const;
   bool issued_by_current(const base::Bytes& chain) const;
   const GuestRecord* repeated(const GuestRequest& request, base::UnixSeconds now) const;
   bool forgettable(const MemberRecord& member, base::UnixSeconds now) const;

@@ -168,8 +168,15 @@ TEST_F(ManageTest, APolicyIsCheckedAndNumbered) {
   EXPECT_EQ(authority().policy().text, "allow * *\n");
   const Revision before = authority().revision();
   EXPECT_EQ(world.settle(authority().set_policy("deny * *\n", kNow + 5))->revision, 2u);
-  EXPECT_EQ(authority().changes_since(before, 10, kNow).items,
-            (std::vector<Item>{PolicyItem{2, "deny * *\n"}}));
+  const auto told = authority().changes_since(before, 10, kNow).items;
+  ASSERT_EQ(told.size(), 1u);
+  const auto& item = std::get<PolicyItem>(told[0]);
+  EXPECT_EQ(item.revision, 2u);
+  EXPECT_EQ(item.text, "deny * *\n");
+  const auto statement = authority().trust().policy(item.statement, item.text, kNow + 5);
+  ASSERT_TRUE(statement) << statement.error().message;
+  EXPECT_EQ(statement->revision, 2u);
+  EXPECT_EQ(statement->issued_at, kNow + 5);
   EXPECT_TRUE(authority().set_policy("deny * *\n", kNow + 6).changes.empty());
   EXPECT_EQ(code_of(authority().set_policy(std::string(kMaxPolicy + 1, 'x'), kNow).answer),
             code(error::kConfigBadValue));

@@ -282,9 +282,19 @@ std::optional<Item> Authority::item(const Visible& visible, UnixSeconds now) con
       return RevokedItem{name, until};
     }
     case Subject::kPolicy:
-      return PolicyItem{policy_.revision, policy_.text};
+      return PolicyItem{policy_.revision, policy_.text, policy_statement()};
   }
   return std::nullopt;
+}
+
+// Signed when it is told: whoever is the issuer then stands behind it.
+base::Bytes Authority::policy_statement() const {
+  membership::PolicyStatement body{trust_.layer(), policy_.revision, policy_.set_at,
+                                   membership::policy_digest(policy_.text), issuer_.key.public_key};
+  base::Bytes chain = issuer_.delegation;
+  const base::Bytes object = membership::sign(body, issuer_.key)->octets();
+  chain.insert(chain.end(), object.begin(), object.end());
+  return chain;
 }
 
 Changes Authority::changes_since(const std::optional<Revision>& since, std::size_t limit,

@@ -472,7 +472,8 @@ TEST_F(AuthorityTest, WatchersGetWhatHasChangedSince) {
   EXPECT_TRUE(start.whole);
   EXPECT_FALSE(start.more);
   ASSERT_EQ(start.items.size(), 1u);  // the policy; who has not registered is nowhere
-  EXPECT_EQ(start.items[0], (Item{PolicyItem{1, "allow * *\n"}}));
+  ASSERT_TRUE(std::holds_alternative<PolicyItem>(start.items[0]));
+  EXPECT_EQ(std::get<PolicyItem>(start.items[0]).text, "allow * *\n");
   ASSERT_EQ(code_of(world.put(alice, a.certificate, 1, kNow + kHour, kNow)), "");
   ASSERT_EQ(code_of(world.put(bob, b.certificate, 1, kNow + kHour, kNow)), "");
   ASSERT_EQ(code_of(world.put(alice, a.certificate, 2, kNow + kHour, kNow)), "");

@@ -206,6 +206,26 @@ struct Codec<Grant> {
   }
 };
 
+template <>
+struct Codec<PolicyStatement> {
+  static constexpr Kind kKind = Kind::kPolicy;
+  static void emit(const PolicyStatement& body, ObjectWriter& out) {
+    out.bytes(body.layer);
+    out.u64(body.revision);
+    out.u64(static_cast<std::uint64_t>(body.issued_at));
+    out.bytes(body.digest);
+    out.bytes(body.issuer);
+  }
+  static const char* parse(ByteReader& in, PolicyStatement& body) {
+    body.layer = in.array<32>();
+    body.revision = in.u64();
+    body.issued_at = static_cast<base::UnixSeconds>(in.u64());
+    body.digest = in.array<32>();
+    body.issuer = in.array<32>();
+    return nullptr;
+  }
+};
+
 base::Bytes to_sign(ByteView covered) {
   base::Bytes message(view(kSignatureContext).begin(), view(kSignatureContext).end());
   message.insert(message.end(), covered.begin(), covered.end());
@@ -262,6 +282,10 @@ LayerId layer_id_of(const Key& root_key) {
   return crypto::sha256(view("entresol layer v1"), root_key);
 }
 
+crypto::Hash256 policy_digest(std::string_view text) {
+  return crypto::sha256({}, view(text));
+}
+
 wire::Name name_of(const LayerId& layer, std::uint8_t suite, const Key& key) {
   base::Bytes input(layer.begin(), layer.end());
   input.push_back(suite);
@@ -283,6 +307,7 @@ template struct Signed<Certificate>;
 template struct Signed<Delegation>;
 template struct Signed<Registration>;
 template struct Signed<Grant>;
+template struct Signed<PolicyStatement>;
 
 base::Result<Signed<Certificate>> sign(const Certificate& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
@@ -297,6 +322,10 @@ base::Result<Signed<Registration>> sign(const Registration& body,
 base::Result<Signed<Grant>> sign(const Grant& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
+base::Result<Signed<PolicyStatement>> sign(const PolicyStatement& body,
+                                           const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
 
 base::Result<Extent> extent(ByteView bytes) {
   ByteReader in(bytes);
@@ -305,7 +334,7 @@ base::Result<Extent> extent(ByteView bytes) {
   std::size_t size = kHead + in.u16() + crypto::kEd25519SignatureSize;
   if (!in.ok()) return malformed("shorter than its head");
   if (version != kVersion) return malformed("version is not 1");
-  if (kind < 1 || kind > 4) return malformed("unknown kind");
+  if (kind < 1 || kind > 5) return malformed("unknown kind");
   if (size > kMaxObject) return malformed("longer than 4096 octets");
   if (size > bytes.size()) return malformed("ends before its signature");
   return Extent{static_cast<Kind>(kind), size};
@@ -322,6 +351,9 @@ base::Result<Signed<Registration>> parse_registration(ByteView bytes) {
 }
 base::Result<Signed<Grant>> parse_grant(ByteView bytes) {
   return parse_object<Grant>(bytes);
+}
+base::Result<Signed<PolicyStatement>> parse_policy(ByteView bytes) {
+  return parse_object<PolicyStatement>(bytes);
 }
 
 }  // namespace entresol::layer::membership

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -14,6 +15,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "crypto/ed25519.h"
+#include "crypto/hash.h"
 #include "wire/name.h"
 
 namespace entresol::layer::membership {
@@ -28,7 +30,13 @@ inline constexpr std::uint8_t kProtocolNative = 1;  // of a registration's keys
 inline constexpr std::size_t kMaxObject = 4096;     // octets, signature included
 inline constexpr std::size_t kMaxEndpoints = 8;     // of a registration
 
-enum class Kind : std::uint8_t { kCertificate = 1, kDelegation = 2, kRegistration = 3, kGrant = 4 };
+enum class Kind : std::uint8_t {
+  kCertificate = 1,
+  kDelegation = 2,
+  kRegistration = 3,
+  kGrant = 4,
+  kPolicy = 5
+};
 enum class Role : std::uint8_t { kHost = 1, kNode = 2 };
 
 LayerId layer_id_of(const Key& root_key);
@@ -86,6 +94,16 @@ struct Grant {
   wire::Name name() const { return name_of(layer, kSuiteGuestX25519, wireguard_key); }
 };
 
+// That a text is the layer's policy. The text itself is too long for an object, and travels beside it.
+struct PolicyStatement {
+  LayerId layer{};
+  std::uint64_t revision = 0;
+  base::UnixSeconds issued_at = 0;
+  crypto::Hash256 digest{};  // SHA-256 of the text
+  Key issuer{};
+};
+crypto::Hash256 policy_digest(std::string_view text);
+
 // An object with its signature, and the octets that the signature covers.
 template <typename Body>
 struct Signed {
@@ -108,6 +126,8 @@ base::Result<Signed<Delegation>> sign(const Delegation& body, const crypto::Ed25
 base::Result<Signed<Registration>> sign(const Registration& body,
                                         const crypto::Ed25519KeyPair& key);
 base::Result<Signed<Grant>> sign(const Grant& body, const crypto::Ed25519KeyPair& key);
+base::Result<Signed<PolicyStatement>> sign(const PolicyStatement& body,
+                                           const crypto::Ed25519KeyPair& key);
 
 // Length of the object that starts here, signature included, and its kind; an error if it is not whole.
 struct Extent {
@@ -121,5 +141,6 @@ base::Result<Signed<Certificate>> parse_certificate(base::ByteView bytes);
 base::Result<Signed<Delegation>> parse_delegation(base::ByteView bytes);
 base::Result<Signed<Registration>> parse_registration(base::ByteView bytes);
 base::Result<Signed<Grant>> parse_grant(base::ByteView bytes);
+base::Result<Signed<PolicyStatement>> parse_policy(base::ByteView bytes);
 
 }  // namespace entresol::layer::membership

@@ -64,6 +64,22 @@ base::Result<Grant> Trust::grant(base::ByteView chain, base::UnixSeconds now,
   return body;
 }
 
+base::Result<PolicyStatement> Trust::policy(base::ByteView chain, std::string_view text,
+                                            base::UnixSeconds now) const {
+  auto issuer = resolve_issuer(chain, now);
+  if (!issuer) return tl::unexpected(issuer.error());
+  auto object = parse_policy(issuer->object);
+  if (!object) return tl::unexpected(object.error());
+  const PolicyStatement& body = object->body;
+  if (body.layer != layer_) return base::fail(code::kWrongLayer, "policy of another layer");
+  if (body.issuer != issuer->key || !object->signed_by(issuer->key))
+    return base::fail(code::kCertificateUntrusted,
+                      "policy is not signed by the root or by an operator of it");
+  if (body.digest != policy_digest(text))
+    return base::fail(code::kCertificateUntrusted, "policy's text is not the one that was signed");
+  return body;
+}
+
 base::Result<Registration> Trust::registration(base::ByteView bytes, const Certificate& of,
                                                base::UnixSeconds now) const {
   auto object = parse_registration(bytes);

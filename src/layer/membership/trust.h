@@ -20,6 +20,9 @@ class Trust {
                                         base::UnixSeconds* until = nullptr) const;
   base::Result<Grant> grant(base::ByteView chain, base::UnixSeconds now,
                             base::UnixSeconds* until = nullptr) const;
+  // What the chain says of `text`. kCertificateUntrusted too if it is about another text.
+  base::Result<PolicyStatement> policy(base::ByteView chain, std::string_view text,
+                                       base::UnixSeconds now) const;
   // A registration is believed if the certified identity signed it, for its own name, and its lease has not ended.
   base::Result<Registration> registration(base::ByteView bytes, const Certificate& of,
                                           base::UnixSeconds now) const;
