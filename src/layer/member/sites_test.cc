@@ -274,6 +274,27 @@ TEST_F(SitesTest, AHostMovesUnderTrafficAndTheFarSiteFollows) {
   EXPECT_EQ(flow_for(seconds(2)), to_north + back) << "nothing more";
 }
 
+// Leases last for a day: hosts sign new ones, show them to their node, and it tells the node that has used their names.
+TEST_F(SitesTest, LeasesAreRenewedWithoutAController) {
+  ASSERT_TRUE(sites.reaches(0, 1));
+  ASSERT_TRUE(sites.reaches(1, 0));
+  const auto first = north()->membership(0).find(b().in().name)->until;
+  world().run_for(std::chrono::hours(5));
+  EXPECT_GE(north()->membership(0).find(b().in().name)->until, first + 4 * 3600);
+  EXPECT_GE(south()->membership(0).find(a().in().name)->until, first + 4 * 3600);
+  EXPECT_TRUE(sites.reaches(0, 1));
+}
+
+TEST_F(SitesTest, ANodeIsNotToldWhomToDial) {
+  EXPECT_FALSE(north()->dial(0, south().in().name, south().address(), kMaxPacket));
+  const auto* link = sites.between(0, 1);
+  ASSERT_TRUE(sites.reaches(0, 1));
+  for (std::uint32_t i = 0; i < north()->tables().links.size(); ++i)
+    north()->undial(forwarding::LinkId(i));
+  EXPECT_EQ(sites.between(0, 1), link);
+  EXPECT_TRUE(sites.reaches(0, 1));
+}
+
 TEST_F(SitesTest, TheNewestRegistrationSaysWhereANameIs) {
   const auto old = b()->own_objects(0);
   sites.move(1, 0);
