@@ -17,18 +17,18 @@ from pathlib import Path
 
 import tidy_cache
 
-PURE_ROOMS = ("wire", "crypto", "security", "layer")
+PURE_ROOMS = ("wire", "crypto", "security", "layer", "dns")
 ROLES = ("client", "node", "host", "controller", "gateway")
 # Which rooms a room may include: base <- wire, crypto <- security <- layer <- service, admission <- roles <- cli. What the
 # roles share, `config` and `runtime`, stands just below them; `io`, `http` and `store` are what they reach the world by.
 ARROWS = {"base": set(), "io": {"base"}}
-ARROWS["wire"] = ARROWS["crypto"] = {"base"}
+ARROWS["wire"] = ARROWS["crypto"] = ARROWS["dns"] = {"base"}
 ARROWS["security"] = {"base", "wire", "crypto"}
 ARROWS["layer"] = ARROWS["security"] | {"security"}
 ARROWS["store"] = ARROWS["layer"] | {"layer"}
 ARROWS["http"] = {"base", "crypto", "io"}
 ARROWS["service"] = ARROWS["admission"] = ARROWS["layer"] | {"layer"}
-ARROWS["config"] = ARROWS["service"] | {"service", "admission", "io"}
+ARROWS["config"] = ARROWS["service"] | {"service", "admission", "io", "dns"}
 ARROWS["runtime"] = ARROWS["config"] | {"config", "services", "http"}
 for _role in ROLES:
     ARROWS[_role] = ARROWS["runtime"] | {"runtime"}

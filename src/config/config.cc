@@ -5,6 +5,7 @@
 
 #include "base/error_codes.h"
 #include "config/yaml.h"
+#include "dns/message.h"
 #include "io/files.h"
 
 namespace entresol::config {
@@ -13,6 +14,8 @@ namespace {
 namespace code = base::code;
 
 constexpr std::size_t kMaxFile = 1 << 20;
+// On loopback, so that the kernel itself refuses at once when the process has gone; beside systemd-resolved's 127.0.0.53.
+constexpr std::string_view kDnsListen = "127.0.53.53:53";
 
 base::Endpoint endpoint(YamlMap& map, std::string_view key, const std::string& text) {
   auto parsed = io::parse_endpoint(text);
@@ -104,6 +107,89 @@ void read_identity(YamlMap& map, LayerIdentity& out, const std::string& file) {
   read_controller_of(map, out, file);
 }
 
+void read_ipv4_pool(YamlMap& map, std::optional<io::Prefix>& out) {
+  const std::string pool = map.text("ipv4_pool", "");
+  if (pool.empty()) return;
+  auto prefix = io::parse_prefix(pool);
+  if (!prefix || !io::is_v4(prefix->address)) {
+    map.fail(code::kConfigBadValue, "ipv4_pool",
+             prefix ? "'" + pool + "' is not an IPv4 prefix" : prefix.error().message);
+  } else {
+    out = *prefix;
+  }
+}
+
+std::string domain(YamlMap& map, const std::string& label) {
+  const std::string text = map.text("domain", label + ".internal");
+  const auto name = dns::name_from_text(text);
+  if (!name || dns::is_root(*name)) {
+    map.fail(code::kConfigBadValue, "domain",
+             "'" + text + "' is no domain: letters, digits and '-', with dots between");
+    return "";
+  }
+  return dns::text_of(*name);
+}
+
+std::vector<base::Endpoint> upstream(YamlMap& map) {
+  std::vector<base::Endpoint> out;
+  const auto texts = map.texts("upstream");
+  if (texts.size() > kMaxUpstream)
+    map.fail(code::kConfigBadValue, "upstream",
+             "at most " + std::to_string(kMaxUpstream) + " servers");
+  for (const std::string& text : texts) {
+    base::Endpoint server;
+    if (const auto address = io::parse_address(text)) {
+      server = {*address, kDnsPort};
+    } else {
+      server = endpoint(map, "upstream", text);
+    }
+    if (server.port == 0 || io::is_unspecified(server.address))
+      map.fail(code::kConfigBadValue, "upstream", "'" + text + "' is no server's address");
+    out.push_back(server);
+  }
+  return out;
+}
+
+bool is_loopback(const io::Address& address) {
+  const io::Address one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return address == one || (io::is_v4(address) && address[12] == 127);
+}
+
+void read_host_dns(YamlMap& map, HostLayer& out, const std::string& file) {
+  map.map("dns", [&](YamlMap& section) {
+    HostDns& dns = out.dns.emplace();
+    dns.domain = domain(section, out.label);
+    dns.listen = endpoint(section, "listen", section.text("listen", std::string(kDnsListen)));
+    if (!is_loopback(dns.listen.address))
+      section.fail(code::kConfigBadValue, "listen", "expected an address of 127.0.0.0/8, or ::1");
+    dns.resolv_conf = static_cast<ResolvConf>(section.choice(
+        "resolv_conf", {"auto", "off", "plain", "resolvconf", "systemd-resolved"}, 0));
+    if (dns.listen.port != kDnsPort && dns.resolv_conf != ResolvConf::kOff)
+      section.fail(code::kConfigBadValue, "listen",
+                   "resolv.conf knows no ports: another than 53 takes 'resolv_conf: off'");
+    dns.upstream = upstream(section);
+    dns.state = out.state.empty() ? beside(file, out.label + ".dns") : out.state;
+  });
+}
+
+// One listener and one resolv.conf serve them all, and each name belongs to one layer.
+void check_dns_of_all(YamlMap& map, const std::vector<HostLayer>& layers) {
+  std::vector<const HostDns*> all;
+  for (const HostLayer& layer : layers)
+    if (layer.dns && dns::name_from_text(layer.dns->domain)) all.push_back(&*layer.dns);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const auto a = *dns::name_from_text(all[i]->domain), b = *dns::name_from_text(all[j]->domain);
+      if (dns::within(a, b) || dns::within(b, a))
+        map.fail(code::kConfigBadValue, "layers",
+                 "dns.domain: '" + all[i]->domain + "' and '" + all[j]->domain + "' overlap");
+      if (all[i]->listen != all[j]->listen || all[i]->resolv_conf != all[j]->resolv_conf)
+        map.fail(code::kConfigBadValue, "layers",
+                 "dns: listen and resolv_conf are of the process, so all layers give the same");
+    }
+  }
+}
+
 void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
   read_identity(map, out, file);
   map.map("tun", [&](YamlMap& tun) {
@@ -115,16 +201,8 @@ void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
   if (out.tun.empty()) out.tun = "ent0";
   if (out.tun.size() > 15)
     map.fail(code::kConfigBadValue, "tun", "an interface name has at most 15 characters");
-  const std::string pool = map.text("ipv4_pool", "");
-  if (!pool.empty()) {
-    auto prefix = io::parse_prefix(pool);
-    if (!prefix || !io::is_v4(prefix->address)) {
-      map.fail(code::kConfigBadValue, "ipv4_pool",
-               prefix ? "'" + pool + "' is not an IPv4 prefix" : prefix.error().message);
-    } else {
-      out.ipv4_pool = *prefix;
-    }
-  }
+  read_ipv4_pool(map, out.ipv4_pool);
+  read_host_dns(map, out, file);
   map.each(
       "nodes",
       [&](YamlMap& node) {
@@ -145,6 +223,12 @@ void read_node_layer(YamlMap& map, NodeLayer& out, const std::string& file) {
     if (!psk.empty()) entry.preshared_key = beside(file, psk);
     entry.mtu = static_cast<std::uint16_t>(guest.number("mtu", 1420, 1280, 65535));
     out.guests.push_back(std::move(entry));
+  });
+  read_ipv4_pool(map, out.ipv4_pool);
+  out.dns.domain = out.label + ".internal";
+  map.map("dns", [&](YamlMap& section) {
+    out.dns.domain = domain(section, out.label);
+    out.dns.upstream = upstream(section);
   });
   const auto endpoints = map.texts("endpoints");
   if (endpoints.size() > kMaxEndpoints)
@@ -185,6 +269,7 @@ base::Result<Host> parse_host(std::string_view yaml, const std::string& file) {
   map.each(
       "layers", [&](YamlMap& layer) { read_host_layer(layer, out.layers.emplace_back(), file); },
       true);
+  check_dns_of_all(map, out.layers);
   map.finish();
   if (context.error) return tl::unexpected(*context.error);
   return out;

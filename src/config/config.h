@@ -58,6 +58,26 @@ struct LayerIdentity {
   std::string state;
 };
 
+// Who manages a machine's resolv.conf.
+enum class ResolvConf { kAuto, kOff, kPlain, kResolvconf, kSystemdResolved };
+
+// Names of the layer's members for the applications of a host. One listener serves all layers: `listen` and `resolv_conf`
+// are the same in all.
+struct HostDns {
+  std::string domain;  // "edge.internal"
+  base::Endpoint listen;
+  ResolvConf resolv_conf = ResolvConf::kAuto;
+  std::vector<base::Endpoint>
+      upstream;       // of other names; empty: the servers that were there before
+  std::string state;  // directory where the former resolv.conf is kept
+};
+
+// The same for a node's guests, which ask at a well-known address of the layer.
+struct NodeDns {
+  std::string domain;
+  std::vector<base::Endpoint> upstream;  // empty: those of the node's resolv.conf
+};
+
 struct HostLayer : LayerIdentity {
   std::string tun;  // interface name
   bool tun_checksum = true, tun_tso = true, tun_uso = true;
@@ -66,7 +86,8 @@ struct HostLayer : LayerIdentity {
     base::Endpoint endpoint;
     std::string member;  // file
   };
-  std::vector<Node> nodes;  // may be empty if there is a controller
+  std::vector<Node> nodes;     // may be empty if there is a controller
+  std::optional<HostDns> dns;  // none: names are not served, and resolv.conf is left alone
 };
 
 struct Host : Common {
@@ -81,6 +102,9 @@ struct NodeLayer : LayerIdentity {
     std::uint16_t mtu = 1420;
   };
   std::vector<Guest> guests;
+  std::optional<io::Prefix>
+      ipv4_pool;  // the layer's; none: guests have no names for IPv4 addresses
+  NodeDns dns;
   std::vector<base::Endpoint> endpoints;  // where its registration says that hosts can dial it
 };
 
@@ -101,6 +125,8 @@ struct Controller : Process {
 
 inline constexpr std::uint16_t kDefaultPort = 4850;
 inline constexpr std::uint16_t kDefaultControllerPort = 4851;
+inline constexpr std::uint16_t kDnsPort = 53;
+inline constexpr std::size_t kMaxUpstream = 8;
 inline constexpr std::size_t kMaxAddresses = 4;  // of a controller: a token carries no more
 inline constexpr std::size_t kMaxEndpoints = 8;  // of a node
 

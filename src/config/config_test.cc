@@ -253,5 +253,93 @@ TEST(EditDistance, CountsSwapsOfNeighboursOnce) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
 }
 
+constexpr std::string_view kDnsHost = R"(layers:
+  - label: edge
+    root: r
+    identity: i
+    certificate: c
+    nodes: [{endpoint: "192.0.2.1:4850", member: m}]
+    dns: {}
+  - label: lab
+    root: r
+    identity: i
+    certificate: c
+    tun: {name: ent1}
+    nodes: [{endpoint: "192.0.2.1:4850", member: m}]
+)";
+
+TEST(HostDnsConfig, IsOffUnlessItIsThere) {
+  auto host = parse_host(kDnsHost, "/etc/entresol/host.yaml");
+  ASSERT_TRUE(host.has_value()) << host.error().message;
+  const auto& dns = host->layers[0].dns;
+  ASSERT_TRUE(dns);
+  EXPECT_EQ(dns->domain, "edge.internal");
+  EXPECT_EQ(io::to_text(dns->listen), "127.0.53.53:53");
+  EXPECT_EQ(dns->resolv_conf, ResolvConf::kAuto);
+  EXPECT_EQ(dns->state, "/etc/entresol/edge.dns");
+  EXPECT_FALSE(host->layers[1].dns);
+}
+
+TEST(HostDnsConfig, ReadsEveryKey) {
+  auto host = parse_host(
+      replaced(std::string(kDnsHost), "{}",
+               "{domain: Corp.Example., listen: \"[::1]:5353\", resolv_conf: \"off\", upstream: "
+               "[192.0.2.1, \"192.0.2.2:54\", \"2001:db8::1\"]}"),
+      "h.yaml");
+  ASSERT_TRUE(host.has_value()) << host.error().message;
+  const HostDns& dns = *host->layers[0].dns;
+  EXPECT_EQ(dns.domain, "corp.example");
+  EXPECT_EQ(dns.resolv_conf, ResolvConf::kOff);
+  ASSERT_EQ(dns.upstream.size(), 3u);
+  EXPECT_EQ(io::to_text(dns.upstream[0]), "192.0.2.1:53");
+  EXPECT_EQ(io::to_text(dns.upstream[1]), "192.0.2.2:54");
+  EXPECT_EQ(io::to_text(dns.upstream[2]), "[2001:db8::1]:53");
+}
+
+TEST(HostDnsConfig, WrongValuesAreRefused) {
+  for (const std::string bad :
+       {"{domain: \"a b\"}", "{domain: \"\"}", "{listen: \"192.0.2.1:53\"}",
+        "{listen: \"127.0.0.1:54\"}", "{listen: \"0.0.0.0:53\"}", "{resolv_conf: maybe}",
+        "{upstream: [here]}", "{upstream: [0.0.0.0]}", "{upstream: [\"192.0.2.1:0\"]}",
+        "{upstream: [1.1.1.1, 1.1.1.1, 1.1.1.1, 1.1.1.1, 1.1.1.1, 1.1.1.1, 1.1.1.1, "
+        "1.1.1.1, 1.1.1.1]}"}) {
+    auto host = parse_host(replaced(std::string(kDnsHost), "{}", bad), "h.yaml");
+    ASSERT_FALSE(host.has_value()) << bad;
+    EXPECT_EQ(host.error().code, base::code::kConfigBadValue) << bad;
+  }
+  auto host = parse_host(replaced(std::string(kDnsHost), "{}", "{domian: a.b}"), "h.yaml");
+  ASSERT_FALSE(host.has_value());
+  EXPECT_EQ(host.error().message,
+            "h.yaml:7:11: unknown key 'layers[0].dns.domian': did you mean 'domain'?");
+}
+
+TEST(HostDnsConfig, LayersShareAListenerAndNoDomain) {
+  const auto both = [](const std::string& second) {
+    return parse_host(std::string(kDnsHost) + "    dns: " + second + "\n", "h.yaml");
+  };
+  EXPECT_TRUE(both("{}").has_value());
+  for (const std::string bad :
+       {"{domain: edge.internal}", "{domain: a.edge.internal}", "{domain: internal}",
+        "{listen: \"127.0.0.1:53\"}", "{resolv_conf: plain}"}) {
+    auto host = both(bad);
+    ASSERT_FALSE(host.has_value()) << bad;
+    EXPECT_EQ(host.error().code, base::code::kConfigBadValue) << bad;
+  }
+}
+
+TEST(NodeDnsConfig, IsThereForGuests) {
+  auto node = parse_node(
+      "layers:\n  - {root: r, identity: i, certificate: c, ipv4_pool: 100.64.0.0/10, dns: {domain: "
+      "a.b, upstream: "
+      "[192.0.2.1]}}\n  - {root: r, identity: i, certificate: c, label: lab}\n",
+      "n.yaml");
+  ASSERT_TRUE(node.has_value()) << node.error().message;
+  EXPECT_EQ(node->layers[0].dns.domain, "a.b");
+  EXPECT_EQ(node->layers[0].dns.upstream.size(), 1u);
+  EXPECT_EQ(node->layers[0].ipv4_pool->length, 10);
+  EXPECT_EQ(node->layers[1].dns.domain, "lab.internal");
+  EXPECT_FALSE(node->layers[1].ipv4_pool);
+}
+
 }  // namespace
 }  // namespace entresol::config
