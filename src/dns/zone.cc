@@ -152,9 +152,10 @@ std::vector<Record> Zone::records(const Query& query, const Apex& apex, const Fo
   }
   if (found.label.empty()) return out;
   if (apex.tree != Tree::kLabels) {
-    base::Bytes target;
-    if (const auto label = name_from_text(found.label))
-      target.assign(label->begin(), label->end() - 1);
+    const auto label = name_from_text(found.label);
+    if (!label || label->size() != found.label.size() + 2 || (*label)[0] != found.label.size())
+      return out;  // none that could be asked for
+    base::Bytes target(label->begin(), label->end() - 1);
     target.insert(target.end(), config_.domain.begin(), config_.domain.end());
     if (wants(type::kPtr) && target.size() <= kNameMaximum)
       out.push_back({0, type::kPtr, ttl_of(found), std::move(target)});

@@ -124,6 +124,13 @@ TEST_F(ZoneTest, AddressesHaveNames) {
   expect_negative(ask("0.64.100.in-addr.arpa", type::kPtr), Rcode::kNoError, "64.100.in-addr.arpa");
 }
 
+TEST_F(ZoneTest, ALabelThatIsNoneInDnsIsNoAddressesName) {
+  for (const char* label : {"a.b", "a b", ""}) {
+    world.alice.label = label;
+    expect_negative(ask(kAliceReverse, type::kPtr), Rcode::kNoError, kReverse);
+  }
+}
+
 TEST_F(ZoneTest, NoAddressAtAll) {
   for (const std::string& name : {"g." + kReverse, "aa." + kReverse, "1." + kAliceReverse})
     expect_negative(ask(name, type::kPtr), Rcode::kNameError, kReverse);

@@ -4,6 +4,24 @@
 
 namespace entresol::layer::directory {
 
+std::optional<Ipv4> resolver_address(const Ipv4Pool& pool) {
+  constexpr std::uint8_t kLongest = 28;
+  if (pool.length > kLongest) return std::nullopt;
+  const std::uint64_t size = std::uint64_t{1} << (32 - pool.length);
+  Ipv4 out;
+  base::store_be32(out.data(),
+                   static_cast<std::uint32_t>(base::load_be32(pool.first.data()) + size - 2));
+  return out;
+}
+
+wire::Name resolver_name(const wire::Name& member) {
+  constexpr std::ptrdiff_t kPrefix = 4;
+  wire::Name out;
+  std::copy_n(member.octets.begin(), kPrefix, out.octets.begin());
+  out.octets.back() = 0x35;  // 53
+  return out;
+}
+
 AddressPool::AddressPool(const Ipv4Pool& pool, const std::vector<Ipv4>& reserved) {
   const Address first = base::load_be32(pool.first.data());
   const std::uint64_t size = std::uint64_t{1} << (32 - std::min<unsigned>(pool.length, 32));
@@ -11,7 +29,9 @@ AddressPool::AddressPool(const Ipv4Pool& pool, const std::vector<Ipv4>& reserved
   bounds_ = size > 2 ? Bounds{first + 1, last - 1} : Bounds{first, last};
   free_.emplace(bounds_.first, bounds_.last);
   available_ = std::uint64_t{bounds_.last} - bounds_.first + 1;
-  for (const Ipv4& address : reserved) {
+  std::vector<Ipv4> all = reserved;
+  if (const auto resolver = resolver_address(pool)) all.push_back(*resolver);
+  for (const Ipv4& address : all) {
     take(address);
     reserved_.push_back(base::load_be32(address.data()));
   }

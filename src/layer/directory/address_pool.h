@@ -18,10 +18,16 @@ struct Ipv4Pool {
   friend bool operator==(const Ipv4Pool&, const Ipv4Pool&) = default;
 };
 
+// Where a layer's guests ask for names (DNS), and which are no member's: the last but one of the pool, if that has 16 or
+// more, and fd35:LLLL::35 of the layer that some member's name is of.
+std::optional<Ipv4> resolver_address(const Ipv4Pool& pool);
+wire::Name resolver_name(const wire::Name& member);
+
 class AddressPool {
  public:
   AddressPool() = default;  // gives out nothing
-  // Of a prefix shorter than 31 bits, its first and last address are no member's (RFC 919); nor are those reserved.
+  // Of a prefix shorter than 31 bits, its first and last address are no member's (RFC 919); nor are those reserved, nor the
+  // resolver's.
   AddressPool(const Ipv4Pool& pool, const std::vector<Ipv4>& reserved);
 
   std::optional<Ipv4> lowest() const;

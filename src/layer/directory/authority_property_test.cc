@@ -206,7 +206,7 @@ class Play {
     };
     look(authority().members());
     look(authority().guests());
-    ASSERT_EQ(authority().free_addresses(), 62u - addresses.size());
+    ASSERT_EQ(authority().free_addresses(), 61u - addresses.size());
     // Nothing is known that the store has not, and nothing is in the store that is not known.
     const Snapshot stored = world_.store.snapshot();
     const auto same = [](const auto& records, const auto& map) {

@@ -89,6 +89,21 @@ base::Result<LinkId> Member::add_guest(LayerIndex index, base::Bytes grant_chain
   return id;
 }
 
+void Member::set_resolver(LayerIndex index, const inner::MemberAddresses& addresses) {
+  layers_[index]->resolver = addresses;
+}
+
+bool Member::send_to_guest(LayerIndex index, const wire::Name& guest, base::Bytes packet,
+                           base::TimePoint now) {
+  Layer& layer = *layers_[index];
+  const auto found = layer.guest_links.find(guest);
+  if (found == layer.guest_links.end() || packet.size() > tables_.links[found->second].max_packet)
+    return false;
+  layer.for_guests.push_back({found->second, std::move(packet)});
+  flush_agent(index, now);
+  return true;
+}
+
 bool Member::remove_guest(LayerIndex index, const wire::Name& guest) {
   Layer& layer = *layers_[index];
   auto found = layer.guest_links.find(guest);

@@ -74,6 +74,7 @@ struct Member::Layer {
   bool to_report = false;  // the own registration names another node, and its link is not up yet
 
   // A node's:
+  std::optional<inner::MemberAddresses> resolver;  // of guests
   std::map<wire::Name, forwarding::LinkId> hosts;  // links of those who dialled
   std::map<wire::Name, Neighbour> neighbours;
   base::TimePoint neighbours_at = base::kNever;  // the first of their times

@@ -22,6 +22,16 @@ bool own_source(const inner::IpPacket& ip, const inner::MemberAddresses& own) {
   return std::equal(own.ipv4.begin(), own.ipv4.end(), ip.source.begin() + 12);
 }
 
+bool asks_resolver(const inner::IpPacket& ip, const inner::MemberAddresses& resolver) {
+  constexpr std::uint16_t kDns = 53;
+  const bool its = ip.version == 6 ? ip.destination == resolver.ipv6
+                                   : resolver.ipv4 != membership::Ipv4{} &&
+                                         std::equal(resolver.ipv4.begin(), resolver.ipv4.end(),
+                                                    ip.destination.begin() + 12);
+  return its && ip.protocol == inner::kProtocolUdp && ip.has_ports && ip.destination_port == kDns &&
+         inner::checksum_valid(ip);
+}
+
 // A guest's system does not know of unfinished checksums.
 void complete_checksum(inner::InsidePacket& inside) {
   std::uint16_t offset = 0;
@@ -100,6 +110,11 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
     }
     if (!own_source(ip, guest->addresses)) {
       finish(*packet, DropReason::address_forged);
+      continue;
+    }
+    if (layer.resolver && asks_resolver(ip, *layer.resolver)) {
+      output_.to_resolver(link.layer, link.name, ip.bytes);
+      finish(*packet, DropReason::none);
       continue;
     }
     if (ip.destination != destination) {

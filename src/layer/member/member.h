@@ -57,6 +57,10 @@ class Output {
   virtual void deliver(LayerIndex layer, const inner::InsidePacket& packet) = 0;
   // An inner packet made here (ICMP) for this host's applications.
   virtual void deliver_reply(LayerIndex layer, base::ByteView packet) = 0;
+  // A guest's UDP packet for the resolver of its layer; see Member::set_resolver. Valid during the call.
+  virtual void to_resolver(LayerIndex layer, const wire::Name& guest, base::ByteView packet) {
+    (void)layer, (void)guest, (void)packet;
+  }
   virtual void note(const Note& note) { (void)note; }
 };
 
@@ -114,6 +118,13 @@ class Member : private forwarding::Local {
                                              std::uint16_t mtu, base::UnixSeconds now);
   // False if it was not here.
   bool remove_guest(LayerIndex layer, const wire::Name& guest);
+
+  // What guests send to UDP port 53 of these addresses goes to Output::to_resolver and no further; all else that is
+  // addressed to them is for nobody.
+  void set_resolver(LayerIndex layer, const inner::MemberAddresses& addresses);
+  // An inner packet made here for a guest of this node; false if it is not here, or the packet too large for it.
+  bool send_to_guest(LayerIndex layer, const wire::Name& guest, base::Bytes packet,
+                     base::TimePoint now);
 
   // What this member shows, to be handed to a controller. Note kRegistered says that it has changed: renew_certificate(),
   // and every hour.

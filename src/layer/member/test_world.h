@@ -264,6 +264,7 @@ class Machine : public Station, public Output {
   std::vector<Delivered> delivered;
   std::vector<Delivered> replies;
   std::vector<Note> notes;
+  std::vector<std::pair<wire::Name, Bytes>> asked;  // the layer's resolver, by guests
   std::function<void(const Delivered&)> on_delivered;
 
   std::size_t noted(Happening what) const {
@@ -336,6 +337,9 @@ class Machine : public Station, public Output {
   }
   void deliver_reply(LayerIndex layer, base::ByteView packet) override {
     replies.push_back({layer, Bytes(packet.begin(), packet.end()), false});
+  }
+  void to_resolver(LayerIndex, const wire::Name& guest, base::ByteView packet) override {
+    asked.emplace_back(guest, Bytes(packet.begin(), packet.end()));
   }
   void note(const Note& note) override { notes.push_back(note); }
 
