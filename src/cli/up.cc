@@ -26,7 +26,7 @@ int run_node(const Global& global, const std::string& file) {
   if (!config) return report(global, config.error());
   auto node = node::start(*config);
   if (!node) return report(global, node.error());
-  (*node)->run();
+  node->runtime->run();
   return runtime::kExitOk;
 }
 

@@ -111,7 +111,7 @@ base::Result<void> add_layer(Host& host, const config::HostLayer& layer,
 }
 
 void extend_status(runtime::Json& status, const TunApplications& applications,
-                   const std::vector<const WayIn*>& ways_in) {
+                   const std::vector<const WayIn*>& ways_in, const runtime::HostDns* dns) {
   for (std::size_t i = 0; i < status["layers"].size(); ++i) {
     const io::Tun& tun = applications.tun(static_cast<layer::member::LayerIndex>(i));
     status["layers"][i]["tun"] = {{"name", tun.name()},
@@ -120,6 +120,7 @@ void extend_status(runtime::Json& status, const TunApplications& applications,
                                   {"uso", tun.offloads().uso}};
     status["layers"][i]["nodes"] = ways_in[i]->status();
   }
+  if (dns != nullptr) status["dns"] = dns->status();
 }
 
 }  // namespace
@@ -144,9 +145,13 @@ base::Result<Host> start(const config::Host& config) {
   std::vector<const WayIn*> ways_in;
   ways_in.reserve(host.ways_in.size());
   for (const auto& way_in : host.ways_in) ways_in.push_back(way_in.get());
-  host.runtime->set_status([applications = host.applications.get(),
-                            ways_in = std::move(ways_in)](runtime::Json& status) {
-    extend_status(status, *applications, ways_in);
+  std::vector<std::string> interfaces;
+  for (std::size_t i = 0; i < config.layers.size(); ++i)
+    interfaces.push_back(host.applications->tun(static_cast<layer::member::LayerIndex>(i)).name());
+  host.dns = runtime::HostDns::start(*host.runtime, config.layers, interfaces);
+  host.runtime->set_status([applications = host.applications.get(), ways_in = std::move(ways_in),
+                            dns = host.dns.get()](runtime::Json& status) {
+    extend_status(status, *applications, ways_in, dns);
   });
   return host;
 }

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "host/applications.h"
 #include "host/way_in.h"
+#include "runtime/dns_host.h"
 #include "runtime/runtime.h"
 
 namespace entresol::host {
@@ -16,6 +17,7 @@ struct Host {
   std::unique_ptr<runtime::Runtime> runtime;
   std::unique_ptr<TunApplications> applications;
   std::vector<std::unique_ptr<WayIn>> ways_in;  // one a layer
+  std::unique_ptr<runtime::HostDns> dns;        // null: no layer wants it
 };
 
 // Errors: configuration's, files', kNoTun, kNoPermission, kRouteOverlap, kUnderlayTooSmall.

@@ -7,7 +7,8 @@
 namespace entresol::node {
 namespace {
 
-base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer& layer) {
+base::Result<void> add_layer(runtime::Runtime& runtime, runtime::GuestDns& dns,
+                             const config::NodeLayer& layer) {
   const base::UnixSeconds now = io::unix_now();
   auto setup = runtime::read_layer(layer, now, io::unix_nanos());
   if (!setup) return tl::unexpected(setup.error());
@@ -33,13 +34,14 @@ base::Result<void> add_layer(runtime::Runtime& runtime, const config::NodeLayer&
       return tl::unexpected(added.error());
     }
   }
+  dns.add_layer(*index, layer);
   if (layer.controller) runtime.enrol(*index, layer).start();
   return {};
 }
 
 }  // namespace
 
-base::Result<std::unique_ptr<runtime::Runtime>> start(const config::Node& config) {
+base::Result<Node> start(const config::Node& config) {
   auto over_ipv4 = runtime::link_max_packet(config.underlay_mtu, false);
   if (!over_ipv4) return tl::unexpected(over_ipv4.error());
   // An underlay that is too small for IPv6 only serves hosts that dial over IPv4.
@@ -48,15 +50,20 @@ base::Result<std::unique_ptr<runtime::Runtime>> start(const config::Node& config
     return tl::unexpected(over_ipv6.error());
   auto runtime = runtime::Runtime::create(config, {true, config.listen, "node"});
   if (!runtime) return tl::unexpected(runtime.error());
-  (*runtime)->member().set_accepted_max_packet(*over_ipv4, over_ipv6.value_or(*over_ipv4));
+  Node node;
+  node.runtime = std::move(*runtime);
+  node.dns = std::make_unique<runtime::GuestDns>(*node.runtime);
+  node.runtime->member().set_accepted_max_packet(*over_ipv4, over_ipv6.value_or(*over_ipv4));
   for (const auto& layer : config.layers)
-    if (auto added = add_layer(**runtime, layer); !added) return tl::unexpected(added.error());
-  if (auto control = (*runtime)->open_control(config.control); !control)
+    if (auto added = add_layer(*node.runtime, *node.dns, layer); !added)
+      return tl::unexpected(added.error());
+  if (auto control = node.runtime->open_control(config.control); !control)
     return tl::unexpected(control.error());
   if (config.metrics)
-    if (auto metrics = (*runtime)->open_metrics(*config.metrics); !metrics)
+    if (auto metrics = node.runtime->open_metrics(*config.metrics); !metrics)
       return tl::unexpected(metrics.error());
-  return runtime;
+  node.runtime->set_status([dns = node.dns.get()](runtime::Json& status) { dns->extend(status); });
+  return node;
 }
 
 }  // namespace entresol::node

@@ -4,11 +4,17 @@
 #include <memory>
 
 #include "config/config.h"
+#include "runtime/dns_guests.h"
 #include "runtime/runtime.h"
 
 namespace entresol::node {
 
+struct Node {
+  std::unique_ptr<runtime::Runtime> runtime;
+  std::unique_ptr<runtime::GuestDns> dns;
+};
+
 // Ready to run(). Errors: configuration's, files', kPortTaken, kUnderlayTooSmall.
-base::Result<std::unique_ptr<runtime::Runtime>> start(const config::Node& config);
+base::Result<Node> start(const config::Node& config);
 
 }  // namespace entresol::node

@@ -23,6 +23,7 @@ using layer::forwarding::OutBurst;
 constexpr int kReceivesPerRound = 8;  // then timers, control and the TUN have their turn
 constexpr base::Duration kLogInterval = std::chrono::seconds(10);
 constexpr std::size_t kMaxOut = 512;
+constexpr std::size_t kMaxForResolver = 256;  // a round
 
 io::LocalAddress local_address(const base::Endpoint& endpoint) {
   io::LocalAddress out;
@@ -119,6 +120,9 @@ void Runtime::after_input() {
 
 void Runtime::end_of_round() {
   pings_->collect();
+  for (const GuestPacket& each : std::exchange(for_resolver_, {}))
+    resolver_(each.layer, each.guest, each.packet);
+  if (after_round_) after_round_();
   log_denials();
   base::TimePoint next = member_->next_timer();
   if (member_->work_waits()) next = io::now();
@@ -171,6 +175,13 @@ void Runtime::deliver(layer::member::LayerIndex layer, const layer::inner::Insid
 
 void Runtime::deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) {
   if (applications_ != nullptr) applications_->deliver_reply(layer, packet);
+}
+
+void Runtime::to_resolver(layer::member::LayerIndex layer, const wire::Name& guest,
+                          base::ByteView packet) {
+  if (!resolver_ || for_resolver_.size() >= kMaxForResolver)
+    return member_->count_drop(base::DropReason::queue_full);
+  for_resolver_.push_back({layer, guest, {packet.begin(), packet.end()}});
 }
 
 Enrolment& Runtime::enrol(layer::member::LayerIndex layer, const config::LayerIdentity& config) {

@@ -55,6 +55,12 @@ class Runtime final : private layer::member::Output {
   void set_applications(Applications* applications) { applications_ = applications; }
   // A role's own part of `status`.
   void set_status(std::function<void(Json&)> extend) { extend_status_ = std::move(extend); }
+  // Called at the end of every round of the loop; for what waits for what the member may have learnt.
+  void set_after_round(std::function<void()> after) { after_round_ = std::move(after); }
+  // Takes what guests ask the layer's resolver (Member::set_resolver); called outside of the member's functions.
+  using ResolverInput = std::function<void(layer::member::LayerIndex, const wire::Name& guest,
+                                           base::ByteView packet)>;
+  void set_resolver(ResolverInput input) { resolver_ = std::move(input); }
   // Its controller keeps a layer of the member going. The enrolment lives as long as this.
   Enrolment& enrol(layer::member::LayerIndex layer, const config::LayerIdentity& config);
   // Holds the layer's flows to this policy from now on, running ones too. Counts of denials begin anew.
@@ -83,6 +89,8 @@ class Runtime final : private layer::member::Output {
   void send_datagram(base::ByteView datagram, const security::Path& path) override;
   void deliver(layer::member::LayerIndex layer, const layer::inner::InsidePacket& packet) override;
   void deliver_reply(layer::member::LayerIndex layer, base::ByteView packet) override;
+  void to_resolver(layer::member::LayerIndex layer, const wire::Name& guest,
+                   base::ByteView packet) override;
 
   void receive();
   void end_of_round();
@@ -112,6 +120,14 @@ class Runtime final : private layer::member::Output {
   std::map<layer::member::LayerIndex, std::unique_ptr<Enrolment>> enrolments_;
   Applications* applications_ = nullptr;
   std::function<void(Json&)> extend_status_;
+  std::function<void()> after_round_;
+  struct GuestPacket {
+    layer::member::LayerIndex layer;
+    wire::Name guest;
+    base::Bytes packet;
+  };
+  std::vector<GuestPacket> for_resolver_;
+  ResolverInput resolver_;
   io::TimerId timer_{};
   io::TimerId log_timer_{};
   base::TimePoint started_{};
