@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error_codes.h"
+#include "dns/message.h"
 #include "layer/directory/base64url.h"
 #include "layer/directory/records.h"
 #include "layer/membership/armor.h"
@@ -97,6 +98,8 @@ base::Result<Admission> parse_admission(std::string_view body, const membership:
     return bad("layer.id is not that of layer.root");
   out.layer = text(layer, "label");
   if (!directory::check_label(out.layer)) return bad("layer.label is no label");
+  if (const auto domain = dns::name_from_text(text(layer, "domain")))
+    out.domain = dns::text_of(*domain);
   if (const std::string pool = text(layer, "ipv4_pool"); !pool.empty()) {
     auto prefix = io::parse_prefix(pool);
     if (!prefix || !io::is_v4(prefix->address)) return bad("layer.ipv4_pool is no IPv4 prefix");

@@ -22,7 +22,8 @@ struct AdmittedNode {
 
 struct Admission {
   layer::membership::Key root{};
-  std::string layer;  // its label
+  std::string layer;   // its label
+  std::string domain;  // of its members' names in DNS; empty: none was said
   std::optional<io::Prefix> ipv4_pool;
   base::Bytes chain;  // the member's certificate, with the operator's delegation before it
   layer::membership::Certificate certificate;

@@ -12,6 +12,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/files.h"
+#include "layer/directory/address_pool.h"
 #include "layer/directory/base64url.h"
 
 namespace entresol::cli {
@@ -85,6 +86,24 @@ std::string names_prefix(const std::string& name) {
   return io::to_text(prefix);
 }
 
+// Where the guest asks for names: the node that it is attached to answers there.
+std::string resolvers(const Json& layer, const std::string& name) {
+  const auto own = wire::name_from_text(name).value_or(wire::Name{});
+  std::string out;
+  if (const auto prefix = io::parse_prefix(text_of(layer, "ipv4_pool"));
+      prefix && io::is_v4(prefix->address)) {
+    directory::Ipv4Pool pool;
+    std::copy_n(prefix->address.begin() + 12, 4, pool.first.begin());
+    pool.length = prefix->length;
+    if (const auto address = directory::resolver_address(pool)) {
+      io::Address mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+      std::ranges::copy(*address, mapped.begin() + 12);
+      out = io::to_text(mapped) + ", ";
+    }
+  }
+  return out + wire::to_string(directory::resolver_name(own));
+}
+
 // A file for wg-quick.
 std::string wireguard_file(const Json& guest, const WireguardKeys& keys, const AdmittedNode* node) {
   const Json& layer = part_of(guest, "layer");
@@ -96,7 +115,9 @@ std::string wireguard_file(const Json& guest, const WireguardKeys& keys, const A
              ? "# PrivateKey = the secret half of " + base::to_base64(keys.open) + "\n"
              : "PrivateKey = " + keys.secret + "\n";
   out += "Address = " + ipv4 + "/32, " + name + "/128\n";
-  out += "MTU = " + std::to_string(kGuestMtu) + "\n\n[Peer]\n";
+  out += "DNS = " + resolvers(layer, name);
+  if (const std::string domain = text_of(layer, "domain"); !domain.empty()) out += ", " + domain;
+  out += "\nMTU = " + std::to_string(kGuestMtu) + "\n\n[Peer]\n";
   if (node == nullptr) {
     out +=
         "# no node has said yet where it is: `entresol node list`\n# PublicKey =\n# Endpoint =\n";

@@ -37,7 +37,7 @@ QuickFile parse_quick(const std::string& text) {
       out.addresses = elements(value);
     } else if (key == "MTU") {
       out.mtu = value;
-    } else {
+    } else if (key != "DNS") {
       if (key == "AllowedIPs") out.routes = elements(value);
       out.wg += line + "\n";
     }
