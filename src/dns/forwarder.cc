@@ -40,6 +40,7 @@ void Forwarder::ask(Asker asker, base::ByteView message, const Query& query, boo
     closed_.push_back(open_.begin()->first);
     open_.erase(open_.begin());
   }
+  if (now >= avoided_at_ + kForgiven) preferred_ = 0;
   Entry entry;
   entry.asker = asker;
   entry.message.assign(message.begin(), message.end());
@@ -77,7 +78,6 @@ void Forwarder::answered(Ticket ticket, base::ByteView message, base::TimePoint 
     return next_or_fail(at, now);
   }
   ++counters_.answered;
-  preferred_ = (entry.first + entry.tries) % servers_.size();
   base::Bytes reply(message.begin(), message.end());
   std::copy_n(entry.message.begin(), 2, reply.begin());
   if (reply.size() > entry.limit) reply = emit_answer(entry.message, query, {*rcode, false, true});
@@ -90,6 +90,7 @@ void Forwarder::unreachable(Ticket ticket, base::TimePoint now) {
   const auto at = open_.find(ticket);
   if (at == open_.end()) return;
   ++counters_.unreachable;
+  avoid(at->second, now);
   next_or_fail(at, now);
 }
 
@@ -107,6 +108,7 @@ void Forwarder::forget(Asker asker) {
 void Forwarder::on_timer(base::TimePoint now) {
   while (!open_.empty() && open_.begin()->second.until <= now) {
     ++counters_.timeouts;
+    avoid(open_.begin()->second, now);
     next_or_fail(open_.begin(), now);
   }
 }
@@ -115,16 +117,18 @@ base::TimePoint Forwarder::next_timer() const {
   return open_.empty() ? base::kNever : open_.begin()->second.until;
 }
 
+// Once for all questions that have met its silence.
+void Forwarder::avoid(const Entry& entry, base::TimePoint now) {
+  if ((entry.first + entry.tries) % servers_.size() != preferred_) return;
+  preferred_ = (preferred_ + 1) % servers_.size();
+  avoided_at_ = now;
+}
+
 void Forwarder::next_or_fail(std::map<Ticket, Entry>::iterator at, base::TimePoint now) {
   Entry entry = std::move(at->second);
   closed_.push_back(at->first);
   open_.erase(at);
-  if (++entry.tries < most_tries()) {
-    // Who does not answer is not asked first by the next question.
-    if (preferred_ == (entry.first + entry.tries - 1) % servers_.size())
-      preferred_ = (preferred_ + 1) % servers_.size();
-    return send(std::move(entry), now);
-  }
+  if (++entry.tries < most_tries()) return send(std::move(entry), now);
   ++counters_.given_up;
   fail(entry);
 }

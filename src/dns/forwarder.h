@@ -1,6 +1,8 @@
-// Queries that go on to the servers that were there before: which are open, at whom, until when. An answer is believed if
-// it comes back on the ticket's own socket, under the ticket's own random number, to the same question (RFC 5452). Who does
-// not answer in time, cannot be reached or does not want to is followed by the next; the last that answered is asked first.
+// Queries that go on to the servers that were there before: which are open, at whom, until when. An
+// answer is believed if it comes back on the ticket's own socket, under the ticket's own random
+// number, to the same question (RFC 5452). Who does not answer in time, cannot be reached or does not
+// want to is followed by the next. The first is asked first, as the C library does, but for
+// kForgiven after it was silent.
 //
 // Bounded: beyond kMost open questions the oldest is given up. Each has a socket of the caller's, which is why kMost is far
 // below the usual limit of file descriptors.
@@ -52,6 +54,7 @@ class Forwarder {
   static constexpr std::size_t kMost = 256;
   static constexpr std::size_t kMaxServers = 8;
   static constexpr base::Duration kPatience = std::chrono::seconds(2);  // for one server
+  static constexpr base::Duration kForgiven = std::chrono::seconds(30);
 
   explicit Forwarder(base::RandomSource& random) : random_(random) {}
 
@@ -88,11 +91,13 @@ class Forwarder {
   std::size_t most_tries() const { return servers_.size() == 1 ? 2 : servers_.size(); }
   void send(Entry entry, base::TimePoint now);
   void next_or_fail(std::map<Ticket, Entry>::iterator at, base::TimePoint now);
+  void avoid(const Entry& entry, base::TimePoint now);
   void fail(const Entry& entry);
 
   base::RandomSource& random_;
   std::vector<base::Endpoint> servers_;
-  std::size_t preferred_ = 0;
+  std::size_t preferred_ = 0;  // asked first
+  base::TimePoint avoided_at_{};
   std::uint64_t last_ticket_ = 0;
   std::map<Ticket, Entry> open_;  // older tickets end sooner: all have the same patience
   std::vector<Send> sends_;

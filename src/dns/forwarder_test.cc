@@ -102,8 +102,20 @@ TEST_F(ForwarderTest, WhoIsSilentIsFollowedByTheNext) {
   forwarder.answered(second.ticket, answer_to(second.message, Rcode::kNoError), now);
   replied();
   ask(2);
-  EXPECT_EQ(sent().server, server(2));  // who answered is asked first
+  EXPECT_EQ(sent().server, server(2));  // who was silent is not asked first
   EXPECT_EQ(forwarder.counters().timeouts, 1u);
+}
+
+TEST_F(ForwarderTest, TheFirstIsForgivenAfterAWhile) {
+  ask(1);
+  forwarder.unreachable(sent().ticket, now);
+  sent();
+  now += Forwarder::kForgiven - std::chrono::nanoseconds(1);
+  ask(2);
+  EXPECT_EQ(sent().server, server(2));
+  now += std::chrono::nanoseconds(1);
+  ask(3);
+  EXPECT_EQ(sent().server, server(1));
 }
 
 TEST_F(ForwarderTest, WhenAllAreSilentTheServerHasFailed) {
@@ -149,6 +161,7 @@ TEST_F(ForwarderTest, WhoDeclinesIsFollowedAndTheLastOneIsHeard) {
   EXPECT_EQ(read(replied().message).rcode(), static_cast<int>(Rcode::kServerFailure));
   ask(2);
   const Send known = sent();
+  EXPECT_EQ(known.server, server(1));  // it has answered, after all
   forwarder.answered(known.ticket, answer_to(known.message, Rcode::kNameError), now);
   EXPECT_EQ(read(replied().message).rcode(), static_cast<int>(Rcode::kNameError));
 }

@@ -66,6 +66,7 @@ TEST(Query, WhatIsWrongIsRefusedByKind) {
       {"authority", with(good, 9, 1), Parsed::kMalformed},
       {"a pointer in the question", with(good, 12, 0xc0), Parsed::kMalformed},
       {"a label of 64", with(good, 12, 64), Parsed::kMalformed},
+      {"a whole label of 64", query({.name = std::string(64, 'a') + ".org"}), Parsed::kMalformed},
       {"more records than there are", with(good, 11, 2), Parsed::kMalformed},
       {"octets behind", longer, Parsed::kMalformed},
       {"OPT twice", two, Parsed::kMalformed},

@@ -92,6 +92,8 @@ TEST_F(ZoneTest, WithoutAPoolThereIsNoIpv4) {
 TEST_F(ZoneTest, WhatIsNotThereIsNameErrorOrNoData) {
   expect_negative(ask("bob.edge.internal", type::kAaaa), Rcode::kNameError, "edge.internal");
   expect_negative(ask("x.alice.edge.internal", type::kAaaa), Rcode::kNameError, "edge.internal");
+  expect_negative(ask("alice.alice.edge.internal", type::kAaaa), Rcode::kNameError,
+                  "edge.internal");
   expect_negative(ask("alice.edge.internal", 15), Rcode::kNoError, "edge.internal");
   expect_negative(ask("alice.edge.internal", type::kPtr), Rcode::kNoError, "edge.internal");
   expect_negative(ask("edge.internal", type::kAaaa), Rcode::kNoError, "edge.internal");
