@@ -71,6 +71,9 @@ void add_join(CLI::App& app, Words& w) {
            "join as a node, which hosts dial at this UDP ADDRESS:PORT; up to 8 times");
   join->add_option("--listen", o.listen, "UDP address of a node")->capture_default_str();
   join->add_option("--tun", o.tun, "interface of a host")->capture_default_str();
+  join->add_flag("--dns", o.names,
+                 "of a host: LABEL.DOMAIN is a member for every program here (changes resolv.conf "
+                 "while it runs)");
   join->add_flag("--no-up", o.stay_down, "do not start it");
   join->callback([&w] {
     w.join.program = own_path();

@@ -62,6 +62,7 @@ struct JoinOptions {
   std::vector<std::string> endpoints;
   std::string tun = "ent0";
   std::string listen = ":4850";
+  bool names = false;  // of members, in this machine's DNS
   bool stay_down = false;
   std::string program;  // this binary
 };

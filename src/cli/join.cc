@@ -144,7 +144,7 @@ std::string configuration(const JoinPlan& plan, const Admission& admission,
   out += "    controller:\n      addresses: " + quoted_list(addresses) + "\n";
   out += "      key: " + http::to_text(token.controller) + "\n";
   if (admission.ipv4_pool) out += "    ipv4_pool: " + io::to_text(*admission.ipv4_pool) + "\n";
-  if (plan.node() && !admission.domain.empty())
+  if ((plan.node() || plan.names) && !admission.domain.empty())
     out += "    dns: {domain: \"" + admission.domain + "\"}\n";
   if (plan.node()) return out + "    endpoints: " + quoted_list(endpoints) + "\n";
   return out + "    tun: {name: \"" + plan.tun + "\"}\n    nodes: []\n";

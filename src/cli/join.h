@@ -18,6 +18,7 @@ struct JoinPlan {
   std::vector<base::Endpoint> endpoints;
   std::string tun = "ent0";      // of a host
   std::string listen = ":4850";  // of a node
+  bool names = false;            // of members, in a host's DNS; a node always answers its guests
   bool node() const { return !endpoints.empty(); }
 };
 

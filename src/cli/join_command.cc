@@ -72,6 +72,7 @@ base::Result<JoinPlan> plan_of(const JoinOptions& options) {
   plan.label = options.label;
   plan.tun = options.tun;
   plan.listen = options.listen;
+  plan.names = options.names;
   if (!plan.label.empty())
     if (auto fits = layer::directory::check_label(plan.label); !fits)
       return base::fail(code::kUsage, "--label: " + fits.error().message);

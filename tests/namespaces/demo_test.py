@@ -16,7 +16,7 @@ import lab
 from lab import ENTRESOL, Lab, check, run, until
 
 STATE = Path("/run/entresol-demo.json")
-STEPS = {"init", "site", "join", "ping", "curl", "iperf3", "errors", "policy", "sealed", "rotate", "guest", "revoke", "controller", "kill"}
+STEPS = {"init", "site", "join", "ping", "curl", "iperf3", "names", "errors", "policy", "sealed", "rotate", "guest", "revoke", "controller", "kill"}
 
 
 def traces() -> dict:
@@ -42,6 +42,7 @@ def traces() -> dict:
         "addresses": run("ip", "-j", "addr").out,
         "routes": run("ip", "-j", "route", "show", "table", "all").out + run("ip", "-6", "-j", "route", "show", "table", "all").out,
         "rules": run("ip", "-j", "rule").out + run("ip", "-6", "-j", "rule").out,
+        "netns": sorted(str(path) for path in Path("/etc/netns").glob("entresol-demo*")),
         "resolv.conf": Path("/etc/resolv.conf").read_bytes() if Path("/etc/resolv.conf").exists() else b"",
     }
 

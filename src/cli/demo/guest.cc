@@ -16,6 +16,7 @@ constexpr auto kFirstEcho = std::chrono::seconds(15);  // WireGuard tries again 
 struct QuickFile {
   std::string wg;
   std::vector<std::string> addresses, routes;
+  std::vector<std::string> servers;
   std::string mtu;
 };
 
@@ -37,7 +38,9 @@ QuickFile parse_quick(const std::string& text) {
       out.addresses = elements(value);
     } else if (key == "MTU") {
       out.mtu = value;
-    } else if (key != "DNS") {
+    } else if (key == "DNS") {
+      out.servers = elements(value);
+    } else {
       if (key == "AllowedIPs") out.routes = elements(value);
       out.wg += line + "\n";
     }
@@ -70,6 +73,10 @@ void apply(Scene& scene, const QuickFile& file) {
   };
   for (const std::string& address : file.addresses) ip({"addr", "add", address, "dev", kInterface});
   ip({"link", "set", kInterface, "mtu", file.mtu, "up"});
+  std::string servers;
+  for (const std::string& server : file.servers)
+    servers += (server == kDomain ? "search " : "nameserver ") + server + "\n";
+  write_text(Scene::resolv_conf("carol"), servers);
   for (const std::string& route : file.routes) ip({"route", "add", route, "dev", kInterface});
 }
 
@@ -99,6 +106,7 @@ Seen show_guest(Scene& scene) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   const Seen ping = show_ping(scene, "carol");
   if (!ping.holds) return ping;
+  if (!names_bob(scene, "carol")) return {false, "carol does not know bob by his name", ""};
   // A transfer from bob would not show it: large packets have to come from her, at her MTU of 1420.
   const Seen curl = show_curl(scene, "carol");
   if (!curl.holds) return curl;
@@ -106,7 +114,7 @@ Seen show_guest(Scene& scene) {
   if (!iperf.holds) return iperf;
   return {true,
           "carol, a WireGuard client with the file of `entresol guest add`: ping " + ping.figure +
-              "; curl " + curl.figure + "; iperf3",
+              "; bob by his name; curl " + curl.figure + "; iperf3",
           iperf.figure};
 }
 

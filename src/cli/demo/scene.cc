@@ -53,9 +53,19 @@ void remove_spaces() {
     if (!any) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
   }
-  for (const std::string& who : kSpaces)
+  std::error_code ignored;
+  for (const std::string& who : kSpaces) {
     if (std::filesystem::exists("/run/netns/" + Scene::space(who)))
       ip({"netns", "del", Scene::space(who)});
+    std::filesystem::remove_all(kSpaceFiles + Scene::space(who), ignored);
+  }
+  std::filesystem::remove("/etc/netns", ignored);  // if nobody else has anything there
+}
+
+bool give_resolv_conf(const std::string& who) {
+  std::error_code error;
+  std::filesystem::create_directories(kSpaceFiles + Scene::space(who), error);
+  return !error && write_text(Scene::resolv_conf(who), "# a machine of the demo: no server\n");
 }
 
 bool add_address(const std::string& who, const std::string& address, const std::string& device) {
@@ -101,6 +111,13 @@ bool write_text(const std::string& path, const std::string& text) {
   out << text;
   out.close();
   return !out.fail();
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
 }
 
 bool append_text(const std::string& path, const std::string& text) {
@@ -167,7 +184,7 @@ bool Scene::build_network() {
   bool ok = true;
   for (const std::string& who : kSpaces) {
     ok = ok && ip({"netns", "add", space(who)});
-    ok = ok && ip({"-n", space(who), "link", "set", "lo", "up"});
+    ok = ok && ip({"-n", space(who), "link", "set", "lo", "up"}) && give_resolv_conf(who);
   }
   ok = ok && add_address("node", std::string(kNodeAddress) + "/32", "lo") &&
        add_address("node2", std::string(kNode2Address) + "/32", "lo");
@@ -227,7 +244,11 @@ bool Scene::log_keys(const std::string& machine, const std::string& config) cons
 Answer Scene::join(const std::string& machine, const std::string& label, const std::string& token,
                    const std::string& endpoint) {
   std::vector<std::string> words = {"join", "--label", label};
-  if (!endpoint.empty()) words.insert(words.end(), {"--endpoint", endpoint});
+  if (endpoint.empty()) {
+    words.push_back("--dns");
+  } else {
+    words.insert(words.end(), {"--endpoint", endpoint});
+  }
   if (!capture().empty()) words.push_back("--no-up");
   Answer answer = entresol(machine, words, token + "\n");
   if (!answer.ok()) return answer;

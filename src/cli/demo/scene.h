@@ -26,6 +26,9 @@ inline constexpr std::string_view kPrefix = "entresol-demo-";
 // Of the underlay; the first as in README.md.
 inline constexpr const char* kNodeAddress = "203.0.113.7";
 inline constexpr const char* kNode2Address = "203.0.113.8";
+inline constexpr const char* kSpaceFiles =
+    "/etc/netns/";  // `ip netns exec` mounts what is there over /etc
+inline constexpr const char* kDomain = "edge.internal";
 
 // The node or the controller: it runs by itself, not as a child of the demo.
 struct Service {
@@ -63,6 +66,10 @@ class Scene {
   static std::string space(const std::string& who) { return std::string(kPrefix) + who; }
 
   // Runs in the namespace of `who`.
+  // The machine's /etc/resolv.conf: each has one of its own, so that this machine's stays as it is.
+  static std::string resolv_conf(const std::string& who) {
+    return std::string(kSpaceFiles) + space(who) + "/resolv.conf";
+  }
   Finished in(const std::string& who, std::vector<std::string> arguments,
               std::chrono::milliseconds limit = std::chrono::seconds(20),
               const std::string& input = "") const;
@@ -92,8 +99,9 @@ class Scene {
   std::map<std::string, Background> others;     // servers, guests, captures, by name
   std::map<std::string, std::string> names;     // names as IPv6 addresses
   std::map<std::string, std::string> ipv4;
-  std::string guest_file;  // what `guest add` has printed
-  bool broken = false;     // --break: the present step leaves out what it should show
+  std::string guest_file;        // what `guest add` has printed
+  std::string resolv_conf_kept;  // alice's, while --break takes it away
+  bool broken = false;           // --break: the present step leaves out what it should show
 
  private:
   static bool build_network();
@@ -107,6 +115,7 @@ class Scene {
 };
 
 bool write_text(const std::string& path, const std::string& text);
+std::string read_text(const std::string& path);  // empty if there is none
 bool append_text(const std::string& path, const std::string& text);
 // The prefix that all names of the layer share, of any of them: "fd35:12ab::/32".
 std::string names_prefix(const std::string& name);

@@ -62,6 +62,12 @@ std::vector<Step> all_steps() {
                    [](Scene& scene) { return show_iperf(scene, "alice"); },
                    [](Scene& scene) { stop_server(scene, "iperf3"); },
                    start_servers});
+  steps.push_back({"names",
+                   "Names: LABEL.edge.internal for every program",
+                   {"join"},
+                   show_names,
+                   forget_names,
+                   remember_names});
   steps.push_back({"errors",
                    "What cannot be delivered is told to the application",
                    {"join"},

@@ -25,6 +25,13 @@ Seen show_errors(Scene& scene);
 Seen show_rotation(Scene& scene, bool rotate);
 Seen show_killed(Scene& scene, bool kill);
 
+// names.cc
+Seen show_names(Scene& scene);
+void forget_names(Scene& scene);  // alice's resolv.conf is empty
+void remember_names(Scene& scene);
+// Whether the machine's C library knows bob by name and by address.
+bool names_bob(const Scene& scene, const std::string& who);
+
 // sealed.cc
 Seen show_sealed(Scene& scene, bool leak);
 
