@@ -159,6 +159,19 @@ void add_guests(CLI::App& app, Words& w) {
   on(revoke, w, [](const Words& s) { return revoke_guest(s.global, s.admin, s.name); });
 }
 
+void add_names(CLI::App& app, Words& w) {
+  CLI::App* name =
+      app.add_subcommand("name", "The layer's names: what each stands for, and where it is");
+  name->require_subcommand(1);
+  CLI::App* list = name->add_subcommand("list", "Hosts, nodes and guests by their names in DNS");
+  add_admin(list, w);
+  on(list, w, [](const Words& s) { return list_names(s.global, s.admin); });
+  CLI::App* show = name->add_subcommand("show", "All about one name");
+  show->add_option("name", w.name, "a label, a name in DNS, or an address")->required();
+  add_admin(show, w);
+  on(show, w, [](const Words& s) { return show_name(s.global, s.admin, s.name); });
+}
+
 void add_policy(CLI::App& app, Words& w) {
   CLI::App* policy = app.add_subcommand("policy", "Who may open flows to whom in the layer");
   policy->require_subcommand(1);
@@ -202,6 +215,7 @@ void add_layer(CLI::App& app, Words& words) {
   add_members(app, words, "host");
   add_members(app, words, "node");
   add_guests(app, words);
+  add_names(app, words);
   add_policy(app, words);
   add_controller(app, words);
 }

@@ -81,6 +81,10 @@ int create_token(const Global& global, const std::string& admin, const TokenOpti
 int list_tokens(const Global& global, const std::string& admin);
 int revoke_token(const Global& global, const std::string& admin, const std::string& id);
 
+// names.cc; `who`: a label, a name in DNS, or an address
+int list_names(const Global& global, const std::string& admin);
+int show_name(const Global& global, const std::string& admin, const std::string& who);
+
 // members.cc; `role` is host or node
 int list_members(const Global& global, const std::string& admin, const std::string& role);
 int show_member(const Global& global, const std::string& admin, const std::string& role,

@@ -294,6 +294,26 @@ class Layer(WithController):
                 running.wait(PATIENCE)
         return out.decode()
 
+    def test_names_are_hosts_nodes_and_guests(self):
+        self.assertEqual(self.ok("name", "list"), {"domain": "edge.internal", "names": []})
+        self.assertIn("token create", self.run_it("name", "list", json_output=False).stdout)
+        alice = self.join(self.token(), "--label", "zoe")
+        self.ok("guest", "add", "phone", code=DEGRADED)
+        names = self.ok("name", "list")["names"]
+        self.assertEqual([(one["dns"], one["kind"]) for one in names], [("phone.edge.internal", "guest"), ("zoe.edge.internal", "host")])
+        for who in ("zoe", "zoe.edge.internal", alice["name"], alice["ipv4"]):
+            self.assertEqual(self.ok("name", "show", who)["label"], "zoe", who)
+        self.refused("E0518", ERROR, "name list", "name", "show", "nobody")
+        self.ok("host", "revoke", "zoe")
+        self.assertEqual(len(self.ok("name", "list")["names"]), 1)
+
+    def test_names_for_every_program_are_asked_for(self):
+        """A machine's resolver settings do not change by themselves."""
+        self.join(self.token(), "--label", "alice")
+        self.assertNotIn("dns:", (self.folder / "h/host.yaml").read_text())
+        self.join(self.token(), "--label", "bob", "--dns", where="h2")
+        self.assertIn('dns: {domain: "edge.internal"}', (self.folder / "h2/host.yaml").read_text())
+
     def test_policy(self):
         self.assertIn("members", self.ok("policy", "show")["text"])
         text = "all: allow * *\n# \u00e9\n"

@@ -68,6 +68,16 @@ class Sign(unittest.TestCase):
     def test_an_operator_cannot_delegate(self):
         self.refused("E0502", USAGE, "root", "sign", "delegation", "--with", "op.key", "--operator", "op2.pub", "--label", "x", "--out", "out")
 
+    def test_a_node_says_where_it_is_dialled(self):
+        for role in ("host", "node"):
+            words = [*self.certificate("--with", "root.key", "--role", role)]
+            words[words.index("out")] = f"{role}.cert"
+            self.ok(*words)
+        registration = ("sign", "registration", "--with", "alice.key", "--root", "root.pub", "--out", "out", "--certificate")
+        self.refused("E0502", USAGE, "is a host", *registration, "host.cert", "--endpoint", "192.0.2.1:4850")
+        self.refused("E0502", USAGE, "nowhere", *registration, "node.cert", "--endpoint", "192.0.2.1:0")
+        self.ok(*registration, "node.cert", "--endpoint", "192.0.2.1:4850", "--endpoint", "[2001:db8::1]:4850")
+
     def test_texts(self):
         for label in ("", "l" * 64, b"\xff\xfe"):
             words = ["--label" if word == "--label" else word for word in self.certificate("--with", "root.key")]

@@ -1,0 +1,106 @@
+// All that has a name in a layer, whatever it is: what stands for it, and where it is.
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error_codes.h"
+#include "cli/admin.h"
+#include "cli/commands.h"
+
+namespace entresol::cli {
+namespace {
+
+struct Named {
+  std::string kind;  // host, node or guest
+  Json record;
+  std::string label() const { return text_of(record, "label"); }
+  bool revoked() const { return number_of(record, "revoked_at") > 0; }
+  // A guest is at a node of its grant; without any, wherever it attaches.
+  std::string where() const {
+    const char* key = kind == "node" ? "endpoints" : kind == "host" ? "attachments" : "nodes";
+    const std::string at = texts_of(record, key);
+    return at.empty() ? "-" : at;
+  }
+};
+
+base::Result<std::string> domain_of(const AdminAccess& access) {
+  auto status = ask_controller(access, "GET", "/v1/status");
+  if (!status) return tl::unexpected(status.error());
+  return text_of(part_of(*status, "layer"), "domain");
+}
+
+base::Result<std::vector<Named>> all_names(const AdminAccess& access) {
+  std::vector<Named> out;
+  auto members = ask_controller(access, "GET", "/v1/members");
+  if (!members) return tl::unexpected(members.error());
+  for (const Json& member : part_of(*members, "members"))
+    out.push_back({text_of(member, "role"), member});
+  auto guests = ask_controller(access, "GET", "/v1/guests");
+  if (!guests) return tl::unexpected(guests.error());
+  for (const Json& guest : part_of(*guests, "guests")) out.push_back({"guest", guest});
+  std::erase_if(out, [](const Named& each) { return each.revoked(); });
+  std::ranges::stable_sort(out, {}, &Named::label);
+  return out;
+}
+
+Json described(const Named& named, const std::string& domain) {
+  Json out{{"dns", named.label() + "." + domain}, {"kind", named.kind}};
+  out.update(named.record);
+  return out;
+}
+
+}  // namespace
+
+int list_names(const Global& global, const std::string& admin) {
+  auto access = read_admin(admin);
+  if (!access) return report(global, access.error());
+  auto domain = domain_of(*access);
+  if (!domain) return report(global, domain.error());
+  auto names = all_names(*access);
+  if (!names) return report(global, names.error());
+  if (global.json) {
+    Json all = Json::array();
+    for (const Named& each : *names) all.push_back(described(each, *domain));
+    print({{"domain", *domain}, {"names", std::move(all)}});
+    return runtime::kExitOk;
+  }
+  std::vector<std::vector<std::string>> rows{{"NAME", "KIND", "IPV4", "IPV6", "WHERE"}};
+  for (const Named& each : *names)
+    rows.push_back({each.label() + "." + *domain, each.kind, text_of(each.record, "ipv4"),
+                    text_of(each.record, "name"), each.where()});
+  print_table(rows);
+  if (names->empty()) {
+    next(global, "entresol token create", "nobody has a name yet; a token admits a host");
+  } else {
+    next(global, "entresol name show " + names->front().label(), "all about one of them");
+  }
+  return runtime::kExitOk;
+}
+
+int show_name(const Global& global, const std::string& admin, const std::string& who) {
+  auto access = read_admin(admin);
+  if (!access) return report(global, access.error());
+  auto domain = domain_of(*access);
+  if (!domain) return report(global, domain.error());
+  auto names = all_names(*access);
+  if (!names) return report(global, names.error());
+  const auto found = std::ranges::find_if(*names, [&](const Named& each) {
+    return who == each.label() || who == each.label() + "." + *domain ||
+           who == text_of(each.record, "name") || who == text_of(each.record, "ipv4");
+  });
+  if (found == names->end())
+    return report(global, {std::string(base::code::kMemberUnknown),
+                           "nothing in the layer is called '" + who +
+                               "': `entresol name list` shows what there is"});
+  if (global.json) {
+    print(described(*found, *domain));
+    return runtime::kExitOk;
+  }
+  std::printf("%s  %s\n", bold(found->label() + "." + *domain).c_str(), found->kind.c_str());
+  std::printf("  ipv6   %s\n", text_of(found->record, "name").c_str());
+  std::printf("  ipv4   %s\n", text_of(found->record, "ipv4").c_str());
+  std::printf("  where  %s\n", found->where().c_str());
+  next(global, "entresol " + found->kind + " show " + found->label(), "its membership");
+  return runtime::kExitOk;
+}
+
+}  // namespace entresol::cli
