@@ -37,7 +37,14 @@ void Rules::set(LayerIndex layer, layer::policy::Policy policy, std::uint64_t re
   const std::size_t counters = policy.default_rule() + 1u;
   layers_[layer] = std::make_unique<Held>(
       Held{std::move(policy), revision, &members, std::vector<std::uint64_t>(counters)});
+  allowed_.resize(kAllowed);
   ++generation_;
+}
+
+Rules::Allowed& Rules::slot(const Allowed& flow) {
+  const std::hash<wire::Name> hash;
+  const std::size_t names = hash(flow.from) * 31 + hash(flow.to);
+  return allowed_[(names ^ flow.port ^ (std::size_t{flow.protocol} << 16)) % kAllowed];
 }
 
 bool Rules::allow(Miss& miss) {
@@ -46,6 +53,18 @@ bool Rules::allow(Miss& miss) {
   const bool opener = miss.view.opener();
   const wire::Name from = opener ? miss.view.source() : miss.view.destination();
   const wire::Name to = opener ? miss.view.destination() : miss.view.source();
+  // Who is known no longer has neither label nor tags any more.
+  const auto now = generation() + static_cast<std::uint32_t>(rules->members->forgotten());
+  const Allowed asked{from,
+                      to,
+                      now,
+                      miss.view.service(),
+                      miss.view.responder_port(),
+                      miss.view.inner_protocol(),
+                      miss.layer,
+                      true};
+  Allowed& known = slot(asked);
+  if (known == asked) return true;
   Flow flow;
   flow.from = party_of(*rules->members, from);
   flow.to = party_of(*rules->members, to);
@@ -53,7 +72,10 @@ bool Rules::allow(Miss& miss) {
   flow.responder_port = miss.view.responder_port();
   flow.service = miss.view.service();
   const layer::policy::Verdict verdict = rules->policy.decide(flow);
-  if (verdict.allow) return true;
+  if (verdict.allow) {
+    known = asked;
+    return true;
+  }
   miss.drop = base::DropReason::refused_by_rule;
   miss.rule = static_cast<std::uint16_t>(verdict.rule);
   miss.keep = true;

@@ -64,11 +64,26 @@ class Rules {
     const layer::membership::Membership* members = nullptr;
     std::vector<std::uint64_t> denied;  // by rule, the default rule last
   };
+  // What was allowed lately between two names: with thousands of members, whose labels and tags are cold in the caches, a
+  // flow like one before costs one cache line. It is looked up by all of its fields; another generation forgets it.
+  struct alignas(64) Allowed {
+    wire::Name from, to;
+    std::uint32_t generation = 0;
+    std::uint32_t service = 0;
+    std::uint16_t port = 0;
+    std::uint8_t protocol = 0;
+    LayerIndex layer = 0;
+    bool here = false;
+    bool operator==(const Allowed&) const = default;
+  };
+  static constexpr std::size_t kAllowed = 4096;
+  Allowed& slot(const Allowed& flow);
   const Held* held(LayerIndex layer) const {
     return layer < layers_.size() ? layers_[layer].get() : nullptr;
   }
 
   std::vector<std::unique_ptr<Held>> layers_;  // null: no policy
+  std::vector<Allowed> allowed_;               // empty: no layer has a policy
   std::vector<Denial> denials_;
   std::uint32_t generation_ = 0;
 };

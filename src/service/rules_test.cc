@@ -174,8 +174,11 @@ TEST_F(RulesTest, AnotherPolicyMakesKeptDecisionsVoid) {
   set("");
   const auto first = dispatcher_.generation();
   EXPECT_NE(first, before);
-  set("");
+  set("allow * *");
   EXPECT_NE(dispatcher_.generation(), first);
+  EXPECT_TRUE(passes(flow(alice_, bob_)));
+  set("deny * *");
+  EXPECT_FALSE(passes(flow(alice_, bob_))) << "what was allowed lately";
 }
 
 TEST_F(RulesTest, SoDoOtherTags) {
@@ -186,6 +189,13 @@ TEST_F(RulesTest, SoDoOtherTags) {
   EXPECT_EQ(dispatcher_.generation(), before) << "a renewal that changes nothing";
   learn(identities_[1], "bob", {"db"}, 3, 3);
   EXPECT_NE(dispatcher_.generation(), before);
+  EXPECT_FALSE(passes(flow(alice_, bob_)));
+}
+
+TEST_F(RulesTest, WhoIsKnownNoLongerHasNoTags) {
+  set("allow * tag:web");
+  EXPECT_TRUE(passes(flow(alice_, bob_)));
+  members_.revoke(bob_, kNow + kDay);
   EXPECT_FALSE(passes(flow(alice_, bob_)));
 }
 
