@@ -1,3 +1,4 @@
 entresol_fuzzer(security_payload SOURCE security_payload_fuzz.cc DEPS entresol_security)
 entresol_fuzzer(security_record SOURCE security_record_fuzz.cc DEPS entresol_security)
 entresol_fuzzer(security_association SOURCE security_association_fuzz.cc DEPS entresol_security)
+entresol_fuzzer(security_probe SOURCE security_probe_fuzz.cc DEPS entresol_security)

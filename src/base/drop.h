@@ -26,6 +26,7 @@ namespace entresol::base {
   X(handshake_unknown_peer, "static key belongs to nobody admitted")                           \
   X(handshake_replayed, "initiation's timestamp is not newer than the last")                   \
   X(handshake_flood, "initiations from one peer faster than allowed")                          \
+  X(probe_flood, "probes faster than they are answered, from one source or in all")            \
   X(handshake_queue_full, "more handshakes waiting than the queue holds")                      \
   X(handshake_unexpected, "response or cookie that answers nothing")                           \
   X(handshake_suite, "peer offers another protocol, version or suite than configured")         \

@@ -33,6 +33,8 @@ enum class DatagramType : std::uint8_t {
   native_cookie_reply = 0x12,
   native_reset = 0x13,
   native_record = 0x14,
+  native_probe = 0x17,
+  native_probe_answer = 0x18,
 };
 
 // Nothing for types that are reserved or not assigned, and for an empty datagram: refused as
@@ -40,7 +42,8 @@ enum class DatagramType : std::uint8_t {
 inline std::optional<DatagramType> datagram_type(base::ByteView datagram) {
   if (datagram.empty()) return std::nullopt;
   std::uint8_t type = datagram[0];
-  bool known = (type >= 0x01 && type <= 0x04) || (type >= 0x10 && type <= 0x14);
+  bool known = (type >= 0x01 && type <= 0x04) || (type >= 0x10 && type <= 0x14) || type == 0x17 ||
+               type == 0x18;
   if (!known) return std::nullopt;
   return static_cast<DatagramType>(type);
 }

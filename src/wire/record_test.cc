@@ -21,7 +21,8 @@ DropReason reason_of(const base::Bytes& datagram) {
 TEST(Datagram, TypesOfTheTable) {
   for (unsigned type = 0; type < 256; ++type) {
     const base::Bytes datagram{static_cast<std::uint8_t>(type)};
-    const bool assigned = (type >= 1 && type <= 4) || (type >= 0x10 && type <= 0x14);
+    const bool assigned =
+        (type >= 1 && type <= 4) || (type >= 0x10 && type <= 0x14) || type == 0x17 || type == 0x18;
     ASSERT_EQ(datagram_type(datagram).has_value(), assigned) << type;
     if (assigned) {
       EXPECT_EQ(static_cast<unsigned>(*datagram_type(datagram)), type);

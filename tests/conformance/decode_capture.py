@@ -145,6 +145,7 @@ class Decoder:
         octets = datagram.octets
         kind = octets[0] if octets else -1
         known = kind in handshake_frames.NATIVE or kind in handshake_frames.WIREGUARD
+        probe = len(octets) == 28 and not any(octets[1:4]) and handshake_frames.PROBES.get(kind)
         if datagram.fragment or datagram.cut:
             self.counts["datagrams not captured whole"] += 1
             if known and (self._ports or self._record_has_keys(octets)):
@@ -153,6 +154,8 @@ class Decoder:
             self._record(octets, where)
         elif kind in handshake_frames.NATIVE:
             self._handshake(octets, where, "link", bool(self._ports))
+        elif probe:
+            self.counts[f"link {probe}"] += 1
         elif self._is_wireguard(octets):
             self.counts[f"WireGuard {handshake_frames.WIREGUARD[kind]}"] += 1
         else:

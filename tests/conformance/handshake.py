@@ -176,6 +176,30 @@ def open_cookie_reply(message, receiver_static, mac1):
         raise Refused("handshake_forged") from None
 
 
+# --- Probes --------------------------------------------------------------------------------------
+
+
+PROBE, PROBE_ANSWER = 0x17, 0x18
+
+
+def probe(kind, nonce, node_static):
+    head = bytes([kind, 0, 0, 0]) + nonce
+    if kind == PROBE:
+        key = mac1_key(node_static)
+    else:
+        key = hashlib.blake2s(b"entresol probe" + node_static).digest()
+    return head + mac(key, head)
+
+
+def check_probe(message, node_static):
+    """Its type and nonce."""
+    if len(message) != 28 or message[0] not in (PROBE, PROBE_ANSWER) or any(message[1:4]):
+        raise Refused("handshake_malformed")
+    if not hmac.compare_digest(probe(message[0], message[4:12], node_static), message):
+        raise Refused("handshake_mac1" if message[0] == PROBE else "handshake_forged")
+    return message[0], message[4:12]
+
+
 # --- Messages ------------------------------------------------------------------------------------
 
 

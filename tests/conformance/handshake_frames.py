@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from wire_packet import Refused
 
 INITIATION, RESPONSE, COOKIE, RESET, RECORD = 0x10, 0x11, 0x12, 0x13, 0x14
+PROBES = {0x17: "probe", 0x18: "answer to a probe"}
 NATIVE = {
     INITIATION: "initiation",
     RESPONSE: "response",

@@ -7,6 +7,7 @@ import json
 import pathlib
 import unittest
 
+import handshake
 import own_vectors
 from both import Both, flips, outcome
 from entresol_wire import (
@@ -181,6 +182,23 @@ class Fields(unittest.TestCase):
             with self.subTest(vector["name"]):
                 body = bytes.fromhex(vector["body"])
                 self.assertEqual(outcome(decode_field, vector["field"], body), vector["reason"])
+
+
+class Probes(unittest.TestCase):
+    def test_valid(self):
+        for vector in load("probe.json")["valid"]:
+            with self.subTest(vector["name"]):
+                octets, node = bytes.fromhex(vector["message"]), bytes.fromhex(vector["node"])
+                kind, nonce = handshake.check_probe(octets, node)
+                said = {"answer": kind == handshake.PROBE_ANSWER, "nonce": nonce.hex()}
+                self.assertEqual(said, vector["value"])
+                self.assertEqual(handshake.probe(kind, nonce, node).hex(), octets.hex())
+
+    def test_invalid(self):
+        for vector in load("probe.json")["invalid"]:
+            with self.subTest(vector["name"]):
+                octets, node = bytes.fromhex(vector["message"]), bytes.fromhex(vector.get("node", ""))
+                self.assertEqual(outcome(handshake.check_probe, octets, node), vector["reason"])
 
 
 class Records(unittest.TestCase):

@@ -177,14 +177,7 @@ void Pipeline::open_one(Packet& packet) {
   if (!type) return drop(packet, DropReason::record_type_unknown);
   const InBurst& burst = *from_[static_cast<std::size_t>(&packet - packets_.data())];
   const bool native = *type == wire::DatagramType::native_record;
-  if (!native && *type != wire::DatagramType::wireguard_transport) {
-    ++counters_.control_seen;
-    packet.done = true;
-    if (control_.size() >= config_.max_control)
-      return drop(packet, DropReason::handshake_queue_full);
-    control_.push_back({base::Bytes(datagram.begin(), datagram.end()), burst.path, false});
-    return;
-  }
+  if (!native && *type != wire::DatagramType::wireguard_transport) return set_aside(packet, *type);
   std::uint32_t index = 0;
   std::uint8_t lane_number = 0;
   if (native) {
@@ -220,6 +213,19 @@ void Pipeline::open_one(Packet& packet) {
   packet.ingress = keys->link;
   guests_ |= !native;
   note_received(packet, tables_.links[keys->link], index, plain);
+}
+
+// Probes are apart from handshakes: they cannot take their room, and do not wait behind them.
+void Pipeline::set_aside(Packet& packet, wire::DatagramType type) {
+  ++counters_.control_seen;
+  packet.done = true;
+  const bool probe =
+      type == wire::DatagramType::native_probe || type == wire::DatagramType::native_probe_answer;
+  auto& queue = probe ? probes_ : control_;
+  if (queue.size() >= (probe ? kMaxProbes : config_.max_control))
+    return drop(packet, probe ? DropReason::probe_flood : DropReason::handshake_queue_full);
+  const InBurst& burst = *from_[static_cast<std::size_t>(&packet - packets_.data())];
+  queue.push_back({base::Bytes(packet.data, packet.data + packet.length), burst.path, false});
 }
 
 void Pipeline::note_received(Packet& packet, Link& link, std::uint32_t index, std::size_t plain) {

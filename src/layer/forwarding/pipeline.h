@@ -187,6 +187,9 @@ class Pipeline {
   void clear_reports();
   std::vector<ControlDatagram>& control() { return control_; }
   const std::vector<ControlDatagram>& control() const { return control_; }
+  // The same for probes and their answers, which are dealt with at once. At most kMaxProbes.
+  std::vector<ControlDatagram>& probes() { return probes_; }
+  static constexpr std::size_t kMaxProbes = 64;
   const PipelineCounters& counters() const { return counters_; }
   PipelineCounters& counters() { return counters_; }
   DecisionCache& cache() { return cache_; }
@@ -202,6 +205,7 @@ class Pipeline {
   void open();
   ReceiveKeys* keys_for(const Packet& packet);
   void open_one(Packet& packet);
+  void set_aside(Packet& packet, wire::DatagramType type);
   void from_guests(base::TimePoint now);
   void parse();
   void decide();
@@ -280,7 +284,7 @@ class Pipeline {
   std::size_t outs_ = 0;
 
   std::vector<LinkReport> reports_;
-  std::vector<ControlDatagram> control_;
+  std::vector<ControlDatagram> control_, probes_;
   struct Held {
     LinkId link;
     std::uint32_t generation = 0;

@@ -464,14 +464,24 @@ TEST_F(PipelineTest, HandshakesWaitInABoundedQueue) {
   EXPECT_EQ(bench.drops(DropReason::handshake_queue_full), 44u);
 }
 
+TEST_F(PipelineTest, ProbesTakeNoHandshakesRoom) {
+  for (const auto type : {std::uint8_t{0x17}, std::uint8_t{0x18}})
+    for (int i = 0; i < 150; ++i) bench.feed({Bytes(28, type)}, {a});
+  EXPECT_EQ(bench.pipeline.probes().size(), Pipeline::kMaxProbes);
+  EXPECT_EQ(bench.drops(DropReason::probe_flood), 300u - Pipeline::kMaxProbes);
+  EXPECT_TRUE(bench.pipeline.control().empty());
+}
+
 TEST_F(PipelineTest, NothingThatArrivesIsTrusted) {
   security::SeededRandom random(3);
-  const std::uint8_t types[] = {0, 1, 2, 3, 4, 5, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0xff};
+  const std::uint8_t types[] = {0,    1,    2,    3,    4,    5,    0x10, 0x11,
+                                0x12, 0x13, 0x14, 0x15, 0x17, 0x18, 0xff};
   for (int i = 0; i < 5000; ++i) {
     Bytes datagram(1 + random.below(100));
     random.fill(datagram);
     datagram[0] = types[random.below(std::size(types))];
     bench.pipeline.control().clear();
+    bench.pipeline.probes().clear();
     EXPECT_TRUE(bench.feed({datagram}, {a}).empty());
   }
 }

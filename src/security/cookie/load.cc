@@ -31,7 +31,7 @@ bool SourceLimiter::allow(const base::Endpoint& source, base::TimePoint now) {
   const base::ByteView address(source.address);
   const bool ipv4 = std::equal(kMapped.begin(), kMapped.end(), address.begin());
   const auto digest = crypto::blake2s_mac(key_, ipv4 ? address : address.first(8));
-  return buckets_[base::load_le32(digest.data()) % buckets_.size()].take(now, 20, 5);
+  return buckets_[base::load_le32(digest.data()) % buckets_.size()].take(now, per_second_, burst_);
 }
 
 }  // namespace entresol::security::cookie

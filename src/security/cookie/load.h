@@ -34,14 +34,17 @@ class LoadMeter {
   base::TimePoint until_{};
 };
 
-// 20 handshakes a second from one address, bursts of 5 (as WireGuard's ratelimiter), in memory that
-// does not grow: addresses that meet in a slot share it.
+// A rate for each address (20 handshakes a second, bursts of 5, as WireGuard's ratelimiter), in memory that does not grow:
+// addresses that meet in a slot share it.
 class SourceLimiter {
  public:
-  explicit SourceLimiter(base::RandomSource& random) : key_(random.bytes<16>()) {}
+  explicit SourceLimiter(base::RandomSource& random, std::uint32_t per_second = 20,
+                         std::uint32_t burst = 5)
+      : per_second_(per_second), burst_(burst), key_(random.bytes<16>()) {}
   bool allow(const base::Endpoint& source, base::TimePoint now);
 
  private:
+  std::uint32_t per_second_, burst_;
   std::array<std::uint8_t, 16> key_;
   std::array<Bucket, 2048> buckets_{};
 };

@@ -1,4 +1,4 @@
-// The native messages 0x10 to 0x13, their sizes and offsets (docs/wire.md section 8). Integers are
+// The native messages 0x10 to 0x13, 0x17 and 0x18, their sizes and offsets (docs/wire.md section 8). Integers are
 // big-endian; an index has 24 bits and is followed by a zero octet.
 //
 //   initiation                      response                        cookie reply (64)
@@ -10,7 +10,10 @@
 //   88  payload (n + 16)            44  payload (n + 16)            reset (24)
 //       mac1, mac2                      mac1, mac2                   0  0x13, zero (3)
 //                                                                    4  wire id
-//                                                                    8  token (16)
+//   probe, and its answer (28)                                       8  token (16)
+//    0  0x17, or 0x18; zero (3)
+//    4  nonce (8)
+//   12  mac (16)
 #pragma once
 
 #include <cstddef>
@@ -23,6 +26,8 @@ inline constexpr std::uint8_t kInitiationType = 0x10;
 inline constexpr std::uint8_t kResponseType = 0x11;
 inline constexpr std::uint8_t kCookieReplyType = 0x12;
 inline constexpr std::uint8_t kResetType = 0x13;
+inline constexpr std::uint8_t kProbeType = 0x17;
+inline constexpr std::uint8_t kProbeAnswerType = 0x18;
 inline constexpr std::uint8_t kVersion = 1;
 
 inline constexpr std::size_t kInitiationMinimum = 164;
@@ -30,6 +35,7 @@ inline constexpr std::size_t kResponseMinimum = 104;
 inline constexpr std::size_t kMessageMaximum = 8192;  // three objects of any sensible size fit
 inline constexpr std::size_t kCookieReplySize = 64;
 inline constexpr std::size_t kResetSize = 24;
+inline constexpr std::size_t kProbeSize = 28;  // of an answer too: it is never the longer one
 
 inline constexpr std::size_t kVersionOffset = 1;
 inline constexpr std::size_t kSuiteOffset = 2;
@@ -44,9 +50,12 @@ inline constexpr std::size_t kInitiationPayloadOffset = 88;
 inline constexpr std::size_t kResponsePayloadOffset = 44;
 inline constexpr std::size_t kResetWireIdOffset = 4;
 inline constexpr std::size_t kResetTokenOffset = 8;
+inline constexpr std::size_t kProbeNonceOffset = 4;
+inline constexpr std::size_t kProbeMacOffset = 12;
 
 inline constexpr std::string_view kPrologue = "entresol v1";
 inline constexpr std::string_view kMac1Label = "entresol mac1";
 inline constexpr std::string_view kCookieLabel = "entresol cookie";
+inline constexpr std::string_view kProbeLabel = "entresol probe";
 
 }  // namespace entresol::security::native
