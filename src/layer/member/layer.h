@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "layer/member/member.h"
+#include "security/native/probe.h"
 
 namespace entresol::layer::member {
 
@@ -70,6 +71,10 @@ struct Member::Layer {
   std::multimap<base::TimePoint, Show> shows;
   // Of links whose far end has another key now: the peers that they had, until the first keys with the new one.
   std::map<forwarding::LinkId, std::vector<security::PeerId>> superseded;
+  std::optional<security::native::ProbeKeys> probe_keys;  // a node's own; made for the first probe
+  // Probes that were sent, newest last: nonce, and the key of the node that was asked.
+  std::deque<std::pair<std::uint64_t, security::PublicKey>> asked;
+  std::vector<ProbeAnswer> probe_answers;
   wire::Name attached_to;  // the node behind the default link
   bool to_report = false;  // the own registration names another node, and its link is not up yet
 

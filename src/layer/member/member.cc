@@ -194,6 +194,7 @@ void Member::receive(std::span<const forwarding::InBurst> bursts, base::TimePoin
     flush_agents(now, unix_nanos);
   });
   report_traffic(now, unix_nanos);
+  take_probes(now);
   due_ |= !pipeline_.strays().empty() || !pipeline_.met().empty();
 }
 

@@ -17,6 +17,7 @@
 #include "layer/forwarding/pipeline.h"
 #include "layer/membership/membership.h"
 #include "layer/session/agent.h"
+#include "security/cookie/load.h"
 
 namespace entresol::layer::member {
 
@@ -62,6 +63,12 @@ class Output {
     (void)layer, (void)guest, (void)packet;
   }
   virtual void note(const Note& note) { (void)note; }
+};
+
+// A node has answered a probe.
+struct ProbeAnswer {
+  std::uint64_t nonce = 0;
+  base::TimePoint at{};
 };
 
 struct LayerSetup {
@@ -164,6 +171,11 @@ class Member : private forwarding::Local {
                  std::uint16_t identifier, std::uint16_t sequence, base::TimePoint now,
                  std::int64_t unix_nanos);
   std::vector<session::EchoResult>& echoes(LayerIndex layer);
+  // Asks a known node for an answer, without a handshake. `nonce`: random, or others can answer. Answers come to
+  // probe_answers(), each once; the newest 256 questions are remembered.
+  void probe(LayerIndex layer, const wire::Name& node, const base::Endpoint& endpoint,
+             std::uint64_t nonce);
+  std::vector<ProbeAnswer>& probe_answers(LayerIndex layer);
   // Asks the node for somebody whom membership does not know; see Agent::seek.
   bool seek(LayerIndex layer, const session::Sought& sought, base::TimePoint now,
             std::int64_t unix_nanos);
@@ -207,6 +219,11 @@ class Member : private forwarding::Local {
   forwarding::LinkId link_for(LayerIndex layer, bool guests, security::PeerId peer);
   void fit_link(forwarding::Link& link, std::uint16_t said);
   void connect_dialled(LayerIndex layer, base::TimePoint now, std::int64_t unix_nanos);
+  // probes.cc
+  void take_probes(base::TimePoint now);
+  base::DropReason answer_probe(const forwarding::ControlDatagram& datagram, base::TimePoint now);
+  base::DropReason take_probe_answer(const forwarding::ControlDatagram& datagram,
+                                     base::TimePoint now);
   // standing.cc
   struct Show;
   using Names = std::map<wire::Name, std::string>;  // and labels
@@ -286,6 +303,9 @@ class Member : private forwarding::Local {
     base::Bytes message;
   };
   std::deque<Told> told_;
+  // Of probes that are answered; made for the first.
+  std::unique_ptr<security::cookie::SourceLimiter> probe_sources_;
+  security::cookie::Bucket probe_budget_;
   std::uint16_t accepted_over_ipv4_ = 1444;
   std::uint16_t accepted_over_ipv6_ = 1424;
   std::int64_t unix_nanos_ = 0;  // of the call that is being served
