@@ -26,10 +26,23 @@ void print_links(const Json& status) {
   }
 }
 
+void print_nodes(const Json& layer) {
+  for (const auto& node : part_of(layer, "nodes")) {
+    char rtt[32] = "-";
+    if (node.contains("rtt_ms"))
+      std::snprintf(rtt, sizeof rtt, "%.1f ms", number_of(node, "rtt_ms"));
+    const std::string why = text_of(node, "why");
+    std::printf("  node %-12s %-24s %9s  %s%s\n", text_of(node, "name").c_str(),
+                text_of(node, "endpoint").c_str(), rtt, text_of(node, "state").c_str(),
+                why.empty() ? "" : (" (" + why + ")").c_str());
+  }
+}
+
 void print_layer(const Json& layer) {
   std::printf("\n%s %s  %s  %s %s\n", bold("layer").c_str(), text_of(layer, "label").c_str(),
               text_of(layer, "name").c_str(), text_of(layer, "address").c_str(),
               text_of(layer, "ipv4").c_str());
+  print_nodes(layer);
   for (const auto& session : part_of(layer, "sessions"))
     std::printf("  session %s - %s  %s  %s out, %s in  (%s)\n", text_of(session, "local").c_str(),
                 text_of(session, "far").c_str(),

@@ -66,6 +66,9 @@ class Runtime final : private layer::member::Output {
   // Holds the layer's flows to this policy from now on, running ones too. Counts of denials begin anew.
   void set_policy(layer::member::LayerIndex layer, layer::policy::Policy policy,
                   std::uint64_t revision);
+  // Called in each round of the loop, after what has arrived; by what lives as long as the loop runs.
+  void at_end_of_round(std::function<void()> call) { ends_of_round_.push_back(std::move(call)); }
+  base::RandomSource& random() { return random_; }
   // Called by a role after it has fed inner packets to the member.
   void after_input();
 
@@ -128,6 +131,7 @@ class Runtime final : private layer::member::Output {
   };
   std::vector<GuestPacket> for_resolver_;
   ResolverInput resolver_;
+  std::vector<std::function<void()>> ends_of_round_;
   io::TimerId timer_{};
   io::TimerId log_timer_{};
   base::TimePoint started_{};
