@@ -83,8 +83,9 @@ def test_a_dead_node_is_left_for_the_other(bench: Lab) -> None:
     until("the ping goes on", lambda: replies() > before + 5)
     print(f"    the ping goes on {time.monotonic() - killed:.1f} s after")
 
+    until(f"{at} is called silent", lambda: site.nodes("alice")[at]["state"] == "silent")
+
     site.start_node(at)
-    until(f"alice hears of {at}", lambda: site.nodes("alice").get(at, {}).get("state") == "next")
     check(site.at("alice") == other, "back is not forced")
     check(bench.ping("alice", site.layer("bob")["address"]).all, "ping")
 

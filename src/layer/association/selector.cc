@@ -52,6 +52,10 @@ Selector::Selector(base::RandomSource& random, std::uint64_t seed)
       interval_(kLeastInterval +
                 milliseconds(static_cast<std::int64_t>(seed % kIntervalSpreadMs))) {}
 
+bool Selector::answers(const Tracked& candidate) {
+  return candidate.rtt && candidate.unanswered < kSilentAfter;
+}
+
 Selector::Tracked* Selector::find(const Candidate& candidate) {
   const auto found = std::find_if(candidates_.begin(), candidates_.end(),
                                   [&](const Tracked& each) { return each.at == candidate; });
@@ -201,7 +205,7 @@ Step Selector::step(const LinkState& link, TimePoint now) {
 bool Selector::before(const Tracked& a, const Tracked& b, TimePoint now) const {
   const auto rank = [&](const Tracked& each) {
     const bool failed = each.failed && now < each.failed_at + kFailureHeld;
-    const int silent = each.unanswered >= kSilentAfter ? 2 : each.rtt ? 0 : 1;
+    const int silent = answers(each) ? 0 : each.unanswered < kSilentAfter ? 1 : 2;
     return std::tuple(failed, failed ? each.failed_at : TimePoint{}, silent,
                       silent == 0 ? *each.rtt : Duration{}, &each);
   };
@@ -278,6 +282,8 @@ Duration Selector::patience_of_check() const {
 // and others too. Nodes that have never answered one are judged by their keys alone.
 void Selector::watch(const LinkState& link, TimePoint now, Step& out) {
   if (link_.up && !link.up) down_since_ = now;
+  // It may have started after it was asked.
+  if (!link_.up && link.up && !answers(*current())) next_round_ = now;
   link_.up = link.up;
   if (!link.up && now >= down_since_ + kPatience) return without_keys(now, out);
   if (checking_ && link.received != link_.received) checking_.reset();
@@ -322,7 +328,7 @@ void Selector::without_keys(TimePoint now, Step& out) {
   Tracked& dialled = *current();
   dialled.failed = true;
   dialled.failed_at = down_since_ = now;
-  if (dialled.rtt && dialled.unanswered < kSilentAfter) dialled.shunned_until = now + kShunned;
+  if (answers(dialled)) dialled.shunned_until = now + kShunned;
   want_nodes(now, out);
   const Tracked* next = best(now);
   if (next != &dialled) dial(*next, Why::kNoKeys, now, out);
@@ -367,8 +373,8 @@ std::vector<Report> Selector::reports() const {
   for (const Tracked& each : candidates_) {
     const bool silent = each.unanswered >= kSilentAfter;
     const Standing standing = &each == dialled ? Standing::kAttached
-                              : &each == next  ? Standing::kNext
                               : silent         ? Standing::kSilent
+                              : &each == next  ? Standing::kNext
                               : each.rtt       ? Standing::kAnswers
                                                : Standing::kUnmeasured;
     out.push_back({each.at, standing, silent ? std::nullopt : each.rtt});

@@ -109,6 +109,7 @@ class Selector {
     std::uint64_t received = 0;            // doubt: of the link, when it began
   };
 
+  static bool answers(const Tracked& candidate);
   Tracked* find(const Candidate& candidate);
   Tracked* current() { return dialled_ ? find(*dialled_) : nullptr; }
   void begin(Purpose purpose, base::TimePoint now);

@@ -91,6 +91,17 @@ TEST_F(SelectorTest, WhereNobodyAnswersTheyAreDialledInOrder) {
   EXPECT_EQ(net->dials, 3u) << "who never answers probes is not left for that";
 }
 
+TEST_F(SelectorTest, NodesThatStartAfterTheHostAreMeasuredWhenTheyAreThere) {
+  start({milliseconds(5), milliseconds(9)});
+  for (Node& node : net->nodes) node.alive = false;
+  net->run_for(seconds(20));
+  EXPECT_EQ(standing(net->at() == 0 ? 1 : 0), Standing::kSilent);
+  for (Node& node : net->nodes) node.alive = true;
+  ASSERT_TRUE(net->run_until([&] { return net->link.up; }, seconds(10)));
+  net->run_for(seconds(3));
+  for (const Report& report : net->selector.reports()) EXPECT_TRUE(report.rtt);
+}
+
 TEST_F(SelectorTest, WhoAnswersButGivesNoKeysIsLeft) {
   start({milliseconds(1), milliseconds(30)});
   net->nodes[0].admits = false;
@@ -142,6 +153,7 @@ TEST_F(SelectorTest, ADeadNodeIsLeftForTheNextNearest) {
     EXPECT_LE(net->now - died, talking ? seconds(4) : seconds(9));
     net->run_for(seconds(1));
     EXPECT_EQ(standing(0), Standing::kSilent);
+    EXPECT_EQ(standing(1), Standing::kNext);
     net->nodes[0].alive = true;
     net->run_for(minutes(5));
     EXPECT_EQ(net->dials, 2u) << "back is not forced";
@@ -182,6 +194,19 @@ TEST_F(SelectorTest, ALinkThatIsHeardIsNotDoubtedWhateverBecomesOfProbes) {
   net->nodes[0].answers = false;
   net->run_for(minutes(2));
   EXPECT_EQ(net->dials, 1u);
+}
+
+TEST_F(SelectorTest, WhatIsHeardMeanwhileEndsACheck) {
+  start({milliseconds(5), milliseconds(40)});
+  settle();
+  net->talking = true;
+  net->run_for(seconds(5));
+  const std::size_t before = net->probes;
+  net->cut = true;
+  ASSERT_TRUE(net->run_until([&] { return net->probes > before; }, seconds(3)));
+  net->cut = false;
+  net->run_for(seconds(3));
+  EXPECT_EQ(net->probes, before + 1) << "the one that was lost";
 }
 
 TEST_F(SelectorTest, AnIdleLinkCostsAProbeForEachKeepalive) {
