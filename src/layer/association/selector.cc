@@ -227,6 +227,7 @@ void Selector::dial(const Tracked& candidate, Why why, TimePoint now, Step& out)
   why_ = why;
   chosen_of_ = candidates_.size();
   link_ = {};
+  heard_ = false;
   down_since_ = now;
   look_at_ = now + kLook;
   checking_.reset();
@@ -278,7 +279,8 @@ Duration Selector::patience_of_check() const {
   return out;
 }
 
-// What was sent on the link since the last look and not answered by anything is no proof: one probe asks, then several,
+// What was sent on the link since the last look and not answered by anything, and a link that has just fallen silent, are
+// no proof: one probe asks, then several,
 // and others too. Nodes that have never answered one are judged by their keys alone.
 void Selector::watch(const LinkState& link, TimePoint now, Step& out) {
   if (link_.up && !link.up) down_since_ = now;
@@ -294,8 +296,10 @@ void Selector::watch(const LinkState& link, TimePoint now, Step& out) {
     send_due(now, out);
   }
   if (now < look_at_) return;
-  const bool quiet = link.up ? link.sent != link_.sent && link.received == link_.received
-                             : now >= down_since_ + kLook;
+  const bool heard = link.received != link_.received;
+  const bool quiet =
+      link.up ? !heard && (link.sent != link_.sent || heard_) : now >= down_since_ + kLook;
+  heard_ = heard;
   link_ = link;
   look_at_ = now + kLook;
   const bool doubted = round_ && round_->purpose == Purpose::kDoubt;

@@ -144,6 +144,7 @@ class Selector {
   std::size_t chosen_of_ = 0;
   // The link, as it was looked at last.
   LinkState link_;
+  bool heard_ = false;  // between the two looks before
   base::TimePoint look_at_{};
   base::TimePoint down_since_{};
   std::optional<base::TimePoint>

@@ -163,6 +163,16 @@ TEST_F(SelectorTest, ADeadNodeIsLeftForTheNextNearest) {
   }
 }
 
+TEST_F(SelectorTest, WhoOnlyListensNoticesToo) {
+  start({milliseconds(5), milliseconds(40)});
+  settle();
+  net->listening = true;
+  net->run_for(seconds(20));
+  net->nodes[0].alive = false;
+  ASSERT_TRUE(net->run_until([&] { return net->dials == 2; }, seconds(4)));
+  EXPECT_EQ(net->selector.why(), Why::kSilent);
+}
+
 TEST_F(SelectorTest, ANodeThatDiesBeforeItGaveKeysIsLeftToo) {
   start({milliseconds(5), milliseconds(40)});
   net->nodes[0].admits = false;

@@ -87,9 +87,10 @@ class Network {
   Selector selector;
   std::vector<Node> nodes;
   TimePoint now{seconds(1000)};
-  unsigned loss = 0;     // percent, each way
-  bool talking = false;  // applications; else keepalives alone
-  bool cut = false;      // the host from all
+  unsigned loss = 0;       // percent, each way
+  bool talking = false;    // applications; else keepalives alone
+  bool listening = false;  // nothing is sent, much received
+  bool cut = false;        // the host from all
   LinkState link;
   std::size_t dials = 0, probes = 0, steps = 0, wanted = 0;
   std::size_t left_alive = 0;  // dials away from a node that served
@@ -125,10 +126,11 @@ class Network {
     after(seconds(5), [this, with, which] { handshake(with, which); });
   }
   void traffic() {
-    next_traffic_ = now + (talking ? Duration(milliseconds(100)) : Duration(seconds(5)));
+    const bool busy = talking || listening;
+    next_traffic_ = now + (busy ? Duration(milliseconds(100)) : Duration(seconds(5)));
     if (!link.up) return;
-    ++link.sent;
-    if (talking && passes(dialled())) ++link.received;
+    if (!listening) ++link.sent;
+    if (busy && passes(dialled())) ++link.received;
   }
   const Node* dialled_ = nullptr;
   TimePoint next_traffic_ = now;

@@ -15,7 +15,7 @@ constexpr std::size_t kMaxAsked = 256;
 constexpr std::size_t kMaxAnswers = 256;
 // Of one address, behind which there may be many hosts that start at once; and in all.
 constexpr std::uint32_t kPerSource = 100, kSourceBurst = 100;
-constexpr std::uint32_t kPerSecond = 2000, kBurst = 500;
+constexpr std::uint32_t kPerSecond = 10'000, kBurst = 1000;
 
 }  // namespace
 
