@@ -38,7 +38,7 @@ std::unique_ptr<HostDns> HostDns::start(Runtime& runtime,
     runtime.log().write(config::LogLevel::kWarning, "dns_failed", io::now(),
                         {{"error", self->error_}});
   }
-  runtime.set_after_round([raw = self.get()] { raw->dns_.look_again(); });
+  runtime.at_end_of_round([raw = self.get()] { raw->dns_.look_again(); });
   return self;
 }
 
@@ -89,7 +89,6 @@ base::Result<void> HostDns::set_up(const std::vector<config::HostLayer>& layers,
 }
 
 HostDns::~HostDns() {
-  runtime_.set_after_round(nullptr);
   if (!resolv_) return;
   const auto back = resolv_->put_back();
   if (!back) {

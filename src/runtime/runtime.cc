@@ -122,7 +122,6 @@ void Runtime::end_of_round() {
   pings_->collect();
   for (const GuestPacket& each : std::exchange(for_resolver_, {}))
     resolver_(each.layer, each.guest, each.packet);
-  if (after_round_) after_round_();
   for (const auto& call : ends_of_round_) call();
   log_denials();
   base::TimePoint next = member_->next_timer();

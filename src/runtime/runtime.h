@@ -55,8 +55,6 @@ class Runtime final : private layer::member::Output {
   void set_applications(Applications* applications) { applications_ = applications; }
   // A role's own part of `status`.
   void set_status(std::function<void(Json&)> extend) { extend_status_ = std::move(extend); }
-  // Called at the end of every round of the loop; for what waits for what the member may have learnt.
-  void set_after_round(std::function<void()> after) { after_round_ = std::move(after); }
   // Takes what guests ask the layer's resolver (Member::set_resolver); called outside of the member's functions.
   using ResolverInput = std::function<void(layer::member::LayerIndex, const wire::Name& guest,
                                            base::ByteView packet)>;
@@ -123,7 +121,6 @@ class Runtime final : private layer::member::Output {
   std::map<layer::member::LayerIndex, std::unique_ptr<Enrolment>> enrolments_;
   Applications* applications_ = nullptr;
   std::function<void(Json&)> extend_status_;
-  std::function<void()> after_round_;
   struct GuestPacket {
     layer::member::LayerIndex layer;
     wire::Name guest;
