@@ -95,16 +95,14 @@ void Selector::set_candidates(std::span<const Candidate> candidates, TimePoint n
 
 void Selector::begin(Purpose purpose, TimePoint now) {
   ++rounds_;
-  round_.emplace();
-  round_->purpose = purpose;
-  round_->began = now;
-  round_->gap = kGap;
-  round_->probes = kProbes;
-  if (purpose == Purpose::kDoubt) {
-    round_->gap = kDoubtGap;
-    round_->probes = kDoubtProbes;
-  }
-  if (purpose != Purpose::kDoubt) next_round_ = base::kNever;
+  const bool doubt = purpose == Purpose::kDoubt;
+  Round round;
+  round.purpose = purpose;
+  round.began = now;
+  round.gap = doubt ? kDoubtGap : kGap;
+  round.probes = doubt ? kDoubtProbes : kProbes;
+  round_ = round;
+  if (!doubt) next_round_ = base::kNever;
   for (Tracked& each : candidates_) each.sent = 0;
 }
 
