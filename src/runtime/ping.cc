@@ -140,16 +140,18 @@ void Pings::search() {
   }
 }
 
-// The first probes die at the nodes on the way and so name them, one after the other.
+// Once there is a way, probes die at the nodes on it and so name them, one after the other.
 void Pings::send_next(Ping& ping) {
-  if (ping.tracing && !ping.probes.empty()) {
+  const bool first = ping.probes.empty();
+  if (ping.tracing && ping.hops > 0) {
     const Probe& last = ping.probes.back();
     ping.tracing = last.answered && !last.reply && last.error == wire::ControlType::ttl_exceeded &&
                    ping.hops < kMostHops;
   }
-  if (!ping.tracing && ping.probes.size() == ping.hops + ping.count) return finish(ping);
-  if (ping.tracing) ++ping.hops;
-  const std::uint8_t ttl = ping.tracing ? static_cast<std::uint8_t>(ping.hops) : kFullTtl;
+  if (!ping.tracing && ping.probes.size() == ping.first_echo() + ping.count) return finish(ping);
+  const bool hop = ping.tracing && !first;
+  if (hop) ++ping.hops;
+  const std::uint8_t ttl = hop ? static_cast<std::uint8_t>(ping.hops) : kFullTtl;
   Probe probe;
   probe.sent = io::now();
   ping.probes.push_back(probe);
@@ -193,7 +195,7 @@ Json Pings::path(const Ping& ping) const {
   hops.push_back(
       {{"name", membership.own().label}, {"address", wire::to_string(membership.own().name)}});
   for (std::size_t i = 0; i < ping.hops; ++i) {
-    const Probe& hop = ping.probes[i];
+    const Probe& hop = ping.probes[1 + i];
     if (!hop.answered || hop.reply) continue;
     const auto* member = membership.find(hop.from);
     hops.push_back({{"name", member != nullptr ? member->label : wire::to_string(hop.from)},
@@ -212,7 +214,7 @@ void Pings::finish(Ping& ping) {
   std::size_t received = 0;
   double least = 0;
   std::string error;
-  for (std::size_t i = ping.hops; i < ping.probes.size(); ++i) {
+  for (std::size_t i = ping.first_echo(); i < ping.probes.size(); ++i) {
     const Probe& probe = ping.probes[i];
     if (probe.answered && probe.reply) {
       least = received == 0 ? probe.milliseconds : std::min(least, probe.milliseconds);

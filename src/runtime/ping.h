@@ -46,9 +46,11 @@ class Pings {
     wire::Name target;
     std::string label;
     std::size_t count = 3;
-    std::size_t hops = 0;       // probes for the members on the way
-    bool tracing = true;        // the last of them has named somebody, or is to be sent
-    std::vector<Probe> probes;  // those, then echoes
+    std::size_t hops = 0;  // probes for the members on the way
+    bool tracing = true;   // the last of them has named somebody, or is to be sent
+    // An echo that only finds the way: links and sessions are made on demand. Then the hops' probes, then the echoes.
+    std::vector<Probe> probes;
+    std::size_t first_echo() const { return 1 + hops; }
     io::TimerId timer{};
     io::ControlServer::Reply reply;
     bool done = false;
