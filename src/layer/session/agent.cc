@@ -348,8 +348,6 @@ DropReason Agent::inbound(const wire::HeaderView& view, base::TimePoint now,
 }
 
 // The state of who opened a flow is here, at its ends. A far end that says otherwise is told so, and may correct itself.
-// Where both have just begun and neither has heard of the other, the end with the lower name gives way, and so does one
-// that a rule has refused: it has opened nothing.
 bool Agent::opener_agrees(bool far_opened, const Session& session, const inner::IpPacket& ip,
                           base::TimePoint now) {
   if (ip.is_fragment && !ip.is_first_fragment) return true;  // its first decides
@@ -358,14 +356,12 @@ bool Agent::opener_agrees(bool far_opened, const Session& session, const inner::
   Flow* flow = flows_.find(key);
   if (flow == nullptr && far_opened) flow = &flows_.add(key, false, 0, now);
   if (flow == nullptr) return false;
-  if (flow->opened_here && far_opened && !flow->confirmed &&
-      (flow->refused || session.local < session.far)) {
-    flow->opened_here = false;
-    flow->session_keys = 0;  // the header is made anew
-  }
+  if (flow->opened_here && far_opened && flow->gives_way(session.local < session.far, now))
+    flow->believe(false);
   if (flow->opened_here == far_opened) return false;
   flow->confirmed = true;
   flow->refused = false;
+  flow->contested.reset();
   flow->last_used = now;
   return true;
 }

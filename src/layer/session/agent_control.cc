@@ -379,18 +379,19 @@ void Agent::control_error(const wire::ControlView& message, const wire::HeaderVi
   if (flow == nullptr || flow->key.far != quote.destination() ||
       flow->key.local != quote.source() || flow->key.protocol != quote.inner_protocol())
     return;
+  const bool claimed = (quote.inner_flags() & wire::kInnerOpener) != 0;
   if (message.type() == wire::ControlType::opened_from_other_side) {
     if (view.source() != flow->key.far) return;
-    const bool claimed = (quote.inner_flags() & wire::kInnerOpener) != 0;
     if (flow->opened_here != claimed) return;  // has been corrected already
     if (claimed && flow->confirmed) return;    // this end knows better
-    flow->opened_here = !claimed;
-    flow->confirmed = false;
-    flow->session_keys = 0;  // the header is made anew
+    flow->believe(!claimed);
     return;
   }
-  if (message.type() == wire::ControlType::refused_by_rule && flow->opened_here && !flow->confirmed)
+  if (message.type() == wire::ControlType::refused_by_rule && !flow->confirmed) {
+    // The far end may not open what it claimed: that was this end, whose next packet says so.
+    if (!claimed) return flow->believe(true);
     flow->refused = true;
+  }
   icmp_for(*flow, message, view.source());
 }
 

@@ -125,16 +125,19 @@ struct End {
         registration(authority.registration(identity, 9)),
         membership(authority.trust, identity) {
     if (!membership.set_own(certificate, 9, kNow + kDay, {}, kNow)) std::abort();
-    AgentConfig config;
     config.reset_secret = crypto::SecretBytes<32>(authority.random.bytes<32>());
-    agent = std::make_unique<Agent>(membership, config, random);
-    agent->set_mtu(1360);
+    restart(random);
     name = membership.own().name;
     addresses = {name.octets, {100, 64, 0, number}};
+  }
+  void restart(base::RandomSource& random) {
+    agent = std::make_unique<Agent>(membership, config, random);
+    agent->set_mtu(1360);
   }
   membership::Identity identity;
   Bytes certificate, registration;
   membership::Membership membership;
+  AgentConfig config;
   std::unique_ptr<Agent> agent;
   wire::Name name;
   inner::MemberAddresses addresses;
@@ -359,6 +362,216 @@ TEST_F(AgentTest, APairOfKeysThatIsGoneIsAnsweredWithAResetThatCounts) {
   send(a, to_b());
   exchange();
   EXPECT_EQ(b.delivered.size(), 2u);
+}
+
+// ---- who has opened a flow -------------------------------------------------------------------------------------------
+
+TEST(Flow, OneThatHasJustBegunGivesWayToTheHigherName) {
+  Flow flow;
+  flow.believe(true);
+  EXPECT_TRUE(flow.gives_way(true, base::TimePoint{}));
+  EXPECT_FALSE(flow.gives_way(false, base::TimePoint{}));
+  flow.confirmed = true;
+  EXPECT_FALSE(flow.gives_way(true, base::TimePoint{}));
+}
+
+TEST(Flow, WhatARuleHasRefusedGivesWay) {
+  Flow flow;
+  flow.believe(true);
+  flow.refused = true;
+  EXPECT_TRUE(flow.gives_way(false, base::TimePoint{}));
+}
+
+TEST(Flow, NobodyInsistsForEver) {
+  const base::TimePoint first{seconds(7)};
+  for (const bool lower : {false, true})
+    for (const bool confirmed : {false, true}) {
+      if (lower && !confirmed) continue;
+      Flow flow;
+      flow.believe(true);
+      flow.confirmed = confirmed;
+      EXPECT_FALSE(flow.gives_way(lower, first));
+      EXPECT_FALSE(flow.gives_way(lower, first + kInsists - std::chrono::nanoseconds(1)));
+      // Who was confirmed is as one that has just begun, so that of two such ends one gives way first.
+      EXPECT_EQ(flow.gives_way(lower, first + kInsists), lower || !confirmed);
+      EXPECT_TRUE(flow.gives_way(lower, first + 2 * kInsists));
+    }
+}
+
+// Both ends of one flow, by the order of their names; the packets between them are carried one by one.
+class OpenerTest : public AgentTest {
+ protected:
+  OpenerTest() {
+    EXPECT_TRUE(a.agent->prepare(a.name, b.name, now, unix_nanos()));
+    exchange();
+  }
+  // What an agent has to say now: it is not on its way yet.
+  std::vector<Bytes> taken(End& from) {
+    std::vector<Bytes> packets;
+    from.agent->after_batch(now, unix_nanos());
+    for (const auto& packet : from.agent->packets())
+      packets.emplace_back(packet.begin(), packet.end());
+    from.agent->begin();
+    return packets;
+  }
+  Bytes says(End& from) {
+    InnerPacket packet;
+    packet.from_port = packet.to_port = 500;
+    EXPECT_EQ(send(from, build(packet, from.addresses, other(from).addresses)), DropReason::none);
+    std::vector<Bytes> packets = taken(from);
+    EXPECT_EQ(packets.size(), 1u);
+    return packets.at(0);
+  }
+  bool arrives(Bytes packet, End& at) {
+    const std::size_t before = at.delivered.size();
+    take(at, packet);
+    return at.delivered.size() > before;
+  }
+  // What is said of a packet that does not arrive.
+  Bytes contradicted(Bytes packet, End& at) {
+    EXPECT_FALSE(arrives(std::move(packet), at));
+    std::vector<Bytes> packets = taken(at);
+    EXPECT_EQ(packets.size(), 1u);
+    return packets.at(0);
+  }
+  bool talk(End& from, End& to) {
+    const std::size_t before = to.delivered.size();
+    Bytes packet = says(from);
+    take(to, packet);
+    exchange();
+    return to.delivered.size() > before;
+  }
+  void restart(End& end) {
+    end.restart(random);
+    now += seconds(10);
+    EXPECT_TRUE(end.agent->prepare(end.name, other(end).name, now, unix_nanos()));
+    exchange();
+  }
+  End& other(End& end) { return &end == &a ? b : a; }
+  bool claims(End& end) {
+    Bytes packet = says(end);
+    wire::HeaderView view;
+    EXPECT_EQ(wire::HeaderView::parse(packet, view), DropReason::none);
+    return view.opener();
+  }
+  // As a node would refuse it.
+  Bytes refusal(const Bytes& packet, const wire::Name& node) {
+    wire::HeaderView view;
+    EXPECT_EQ(wire::HeaderView::parse(packet, view), DropReason::none);
+    wire::Header header;
+    header.next_protocol = wire::next_protocol::kControl;
+    header.layer = view.layer();
+    header.service = view.service();
+    header.source = node;
+    header.destination = view.source();
+    return wire::emit_packet(header,
+                             wire::emit_error(wire::ControlType::refused_by_rule, 1, "rule", view));
+  }
+  End& low = a.name < b.name ? a : b;
+  End& high = a.name < b.name ? b : a;
+};
+
+TEST_F(OpenerTest, AnEndThatHasForgottenGivesWayToOneThatKnowsBetterAndHearsNothing) {
+  ASSERT_TRUE(talk(low, high));
+  ASSERT_TRUE(talk(high, low));
+  restart(high);
+  (void)says(high);  // is lost, and it says no more
+  EXPECT_FALSE(talk(low, high));
+  EXPECT_FALSE(talk(low, high)) << "low knows better, high insists";
+  now += kInsists;
+  EXPECT_TRUE(talk(low, high));
+  EXPECT_TRUE(talk(high, low));
+  EXPECT_TRUE(claims(low));
+}
+
+TEST_F(OpenerTest, ItGivesWayAtOnceWhenItIsToldSo) {
+  for (End* end : {&low, &high}) {
+    End& forgets = other(*end);
+    ASSERT_TRUE(talk(*end, forgets));
+    ASSERT_TRUE(talk(forgets, *end));
+    restart(forgets);
+    EXPECT_FALSE(talk(forgets, *end));
+    EXPECT_TRUE(talk(forgets, *end));
+    EXPECT_TRUE(talk(*end, forgets));
+    EXPECT_TRUE(claims(*end));
+    low.restart(random);
+    restart(high);
+  }
+}
+
+TEST_F(OpenerTest, AnAgreementIsContestedAnew) {
+  ASSERT_TRUE(talk(low, high));
+  ASSERT_TRUE(talk(high, low));
+  for (int i = 0; i < 3; ++i) {
+    restart(high);  // which takes longer than anybody insists
+    EXPECT_FALSE(talk(high, low)) << i;
+    EXPECT_TRUE(talk(high, low)) << i;
+  }
+  EXPECT_TRUE(claims(low));
+}
+
+// Each has heard an answer of the other that was on its way while they changed their minds.
+TEST_F(OpenerTest, TwoThatBothKnowBetterAgree) {
+  ASSERT_TRUE(talk(low, high));
+  ASSERT_TRUE(talk(high, low));
+  restart(high);
+  Bytes told_high = contradicted(says(high), low);
+  restart(low);
+  ASSERT_TRUE(arrives(says(high), low));
+  take(high, told_high);
+  // Both believe to answer.
+  Bytes of_high = says(high), late_of_high = says(high);
+  Bytes of_low = says(low), late_of_low = says(low);
+  told_high = contradicted(of_high, low);
+  Bytes told_low = contradicted(of_low, high);
+  take(high, told_high);
+  take(low, told_low);
+  ASSERT_TRUE(arrives(late_of_high, low));
+  ASSERT_TRUE(arrives(late_of_low, high));
+  EXPECT_FALSE(talk(low, high));
+  EXPECT_FALSE(talk(high, low));
+  now += kInsists;
+  EXPECT_FALSE(talk(low, high)) << "it has the higher name";
+  EXPECT_TRUE(talk(high, low));
+  EXPECT_TRUE(talk(low, high));
+  EXPECT_TRUE(claims(high));
+}
+
+// Low was told to answer by an end that may not open.
+TEST_F(OpenerTest, WhoMayNotAnswerOpens) {
+  const wire::Name& node = high.name;
+  const Bytes claim = says(high);  // the node refuses it, which high has not heard yet
+  Bytes told = contradicted(says(low), high);
+  take(low, told);
+  Bytes refused = refusal(says(low), node);
+  take(low, refused);
+  EXPECT_TRUE(low.agent->replies().empty()) << "its next packet may well arrive";
+  EXPECT_TRUE(claims(low));
+  refused = refusal(claim, low.name);
+  take(high, refused);
+  EXPECT_TRUE(talk(low, high));
+  EXPECT_TRUE(talk(high, low));
+}
+
+// Whom the far end has asked goes on answering: it is this flow that a rule denies now.
+TEST_F(OpenerTest, ARefusalTurnsNoClaimThatIsAgreedUpon) {
+  ASSERT_TRUE(talk(low, high));
+  Bytes refused = refusal(says(high), low.name);
+  take(high, refused);
+  EXPECT_EQ(high.agent->replies().size(), 1u);
+  EXPECT_FALSE(claims(high));
+}
+
+// What is refused late, of a claim that is another by now, changes nothing.
+TEST_F(OpenerTest, ARefusalIsOfTheClaimThatItQuotes) {
+  const Bytes claim = says(low);
+  (void)says(high);
+  Bytes told = contradicted(claim, high);
+  take(low, told);
+  Bytes refused = refusal(claim, high.name);
+  take(low, refused);
+  EXPECT_EQ(low.agent->replies().size(), 1u);
+  EXPECT_FALSE(claims(low));
 }
 
 }  // namespace

@@ -21,6 +21,20 @@ std::size_t FlowKeyHash::operator()(const FlowKey& key) const noexcept {
   return static_cast<std::size_t>(mixed ^ mixed >> 32);
 }
 
+// A rule has refused it: it has opened nothing. Where both have just begun and neither has heard of the other, it is the
+// lower name. But nobody insists for ever, or a far end that knows better, or believes to, and hears no claim of this end,
+// would be refused for as long as it sends.
+bool Flow::gives_way(bool lower_name, base::TimePoint now) {
+  if (refused) return true;
+  if (!contested) contested = now;
+  if (now - *contested >= kInsists) {
+    if (!confirmed) return true;
+    confirmed = false;
+    contested = now;
+  }
+  return lower_name && !confirmed;
+}
+
 Flow* FlowTable::find(const FlowKey& key) {
   if (!flows_.empty() && flows_.front().key == key) return &flows_.front();
   auto found = by_key_.find(key);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <list>
+#include <optional>
 #include <unordered_map>
 
 #include "base/random.h"
@@ -37,6 +38,9 @@ struct FlowKeyHash {
 
 inline constexpr std::size_t kSavedHeaders = 128;
 
+// More than a round trip: a far end that is going to give way has done so by then.
+inline constexpr base::Duration kInsists = std::chrono::seconds(1);
+
 struct Flow {
   FlowKey key;
   bool opened_here = false;
@@ -44,6 +48,8 @@ struct Flow {
   bool refused = false;    // by a rule, when this end opened it: the far end may
   bool tracked = true;     // false: no state of who opened it (ICMP errors and the like)
   std::uint32_t id = 0;    // flow id of what this end sends
+  // Since when the far end claims to have opened it too, without an agreement.
+  std::optional<base::TimePoint> contested;
   base::TimePoint last_used{};
   std::uint64_t session_keys = 0;  // keys that `header` and `canonical` were made for
   std::array<std::uint8_t, wire::kHeaderSize + wire::kSessionHeaderSize> header{};
@@ -57,6 +63,16 @@ struct Flow {
     saved_size = static_cast<std::uint16_t>(std::min(ip.bytes.size(), kSavedHeaders));
     std::memcpy(saved.data(), ip.bytes.data(), saved_size);
   }
+
+  // A new belief, with which the far end has not agreed yet.
+  void believe(bool here) {
+    opened_here = here;
+    confirmed = refused = false;
+    contested.reset();
+    session_keys = 0;  // the header is made anew
+  }
+  // This end claims to have opened the flow, and now a packet of the far end does: whether it is this end that gives way.
+  bool gives_way(bool lower_name, base::TimePoint now);
 };
 
 class FlowTable {
