@@ -9,8 +9,9 @@ namespace entresol::layer::member::test {
 
 class Sites {
  public:
-  Sites(std::uint64_t seed, std::size_t sites = 2, std::size_t hosts_each = 1)
-      : world(seed), authority(seed + 1000) {
+  Sites(std::uint64_t seed, std::size_t sites = 2, std::size_t hosts_each = 1,
+        std::uint16_t links_max_packet = kMaxPacket)
+      : world(seed), authority(seed + 1000), max_packet(links_max_packet) {
     for (std::size_t i = 0; i < sites; ++i) {
       const auto number = static_cast<std::uint8_t>(1 + i);
       nodes.push_back(std::make_unique<Machine>(
@@ -25,12 +26,17 @@ class Sites {
           world, number, false,
           std::vector<Joined>{join(authority, membership::Role::kHost, "host" + std::to_string(i),
                                    {100, 64, 1, number})}));
-      hosts.back()->teach = [this, i](Machine& self) { self.dial(*nodes[home[i]]); };
+      hosts.back()->teach = [this, i](Machine& self) {
+        self.dial(*nodes[home[i]], 0, 0, max_packet);
+      };
       hosts.back()->teach(*hosts.back());
     }
     for (auto& node : nodes) {
-      node->teach = [this](Machine& self) { acquaint(self); };
-      acquaint(*node);
+      node->teach = [this](Machine& self) {
+        self->set_accepted_max_packet(max_packet, max_packet);
+        acquaint(self);
+      };
+      node->teach(*node);
     }
   }
 
@@ -66,7 +72,7 @@ class Sites {
   void move(std::size_t i, std::size_t to) {
     home[i] = to;
     host(i)->undial(host(i)->tables().layers[0].names.default_link);
-    host(i).dial(node(to));
+    host(i).dial(node(to), 0, 0, max_packet);
   }
 
   // Of a flow of this direction alone.
@@ -132,6 +138,7 @@ class Sites {
 
   World world;
   Authority authority;
+  const std::uint16_t max_packet;
   std::vector<std::unique_ptr<Machine>> nodes, hosts;
   std::vector<std::size_t> home;
 };

@@ -189,7 +189,9 @@ inline Joined join(Authority& authority, membership::Role role, const std::strin
 class Machine : public Station, public Output {
  public:
   Machine(World& world, std::uint16_t number, bool node, std::vector<Joined> layers)
-      : Station(world, endpoint(number)), node_(node), joined(std::move(layers)) {
+      : Machine(world, endpoint(number), node, std::move(layers)) {}
+  Machine(World& world, const base::Endpoint& address, bool node, std::vector<Joined> layers)
+      : Station(world, address), node_(node), joined(std::move(layers)) {
     start();
   }
 
