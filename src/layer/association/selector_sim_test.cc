@@ -62,7 +62,7 @@ class Life {
     for (const Node& other : net_.nodes) {
       if (!other.alive) continue;
       EXPECT_GT(other.rtt + std::max(dialled->rtt / 5, Duration(milliseconds(2))), dialled->rtt)
-          << "node " << &other - net_.nodes.data() << " is clearly nearer";
+          << "node " << static_cast<int>(other.at.node.octets[15]) << " is clearly nearer";
     }
   }
 

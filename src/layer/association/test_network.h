@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -57,7 +59,10 @@ class Network {
     return nullptr;
   }
   Node* dialled() { return selector.dialled() ? node_at(*selector.dialled()) : nullptr; }
-  std::size_t at() { return dialled() == nullptr ? 99 : std::size_t(dialled() - nodes.data()); }
+  std::size_t at() {
+    const auto found = std::ranges::find_if(nodes, [&](Node& node) { return &node == dialled(); });
+    return found == nodes.end() ? 99 : static_cast<std::size_t>(found - nodes.begin());
+  }
 
   void run_for(Duration duration) {
     run_until([] { return false; }, duration);
@@ -85,7 +90,7 @@ class Network {
 
   security::SeededRandom random;
   Selector selector;
-  std::vector<Node> nodes;
+  std::deque<Node> nodes;  // which are pointed at while more are added
   TimePoint now{seconds(1000)};
   unsigned loss = 0;       // percent, each way
   bool talking = false;    // applications; else keepalives alone
