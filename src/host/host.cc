@@ -146,6 +146,7 @@ base::Result<Host> start(const config::Host& config) {
   ways_in.reserve(host.ways_in.size());
   for (const auto& way_in : host.ways_in) ways_in.push_back(way_in.get());
   std::vector<std::string> interfaces;
+  interfaces.reserve(config.layers.size());
   for (std::size_t i = 0; i < config.layers.size(); ++i)
     interfaces.push_back(host.applications->tun(static_cast<layer::member::LayerIndex>(i)).name());
   host.dns = runtime::HostDns::start(*host.runtime, config.layers, interfaces);
