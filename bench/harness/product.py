@@ -144,6 +144,17 @@ class RelayRun:
         self.testbed.stop(self.node)
 
 
+def _start_hosts(testbed, layer, machines, processes, log):
+    """Beside the nodes in `processes`; what start_tunnel returns, once all are attached."""
+    for machine in machines:
+        processes[machine] = layer.start(testbed, machine, machine, "host", log)
+    for machine in machines:
+        wait_until(lambda: all(each["attached"] for each in layer.status(machine)["layers"]), ATTACH_SECONDS,
+                   f"entresol: {machine} attached")
+    mtu = layer.status("a")["links"][0]["inner_mtu"]
+    return processes, "100.64.0.2", layer.addresses["b"], f"AES-256-GCM, link and end to end, inner MTU {mtu}"
+
+
 def start_tunnel(testbed, machines, log):
     """Starts node and two hosts in the namespaces a, n, b of `testbed` (underlay 10.66.1.1 – 10.66.1.2, 10.66.2.2 –
     10.66.2.1), TUNs up. Returns (processes to watch, b's inner IPv4, b's inner IPv6, description)."""
@@ -158,13 +169,7 @@ def start_tunnel(testbed, machines, log):
                                       f"  - {{endpoint: \"{subnet}.2:{PORT}\", member: node.member}}",
                                       f"directory: [{others}]"])
     processes = {"n": layer.start(testbed, "n", "node", "node", log)}
-    for machine in machines:
-        processes[machine] = layer.start(testbed, machine, machine, "host", log)
-    for machine in machines:
-        wait_until(lambda: all(each["attached"] for each in layer.status(machine)["layers"]), ATTACH_SECONDS,
-                   f"entresol: {machine} attached")
-    mtu = layer.status("a")["links"][0]["inner_mtu"]
-    return processes, "100.64.0.2", layer.addresses["b"], f"AES-256-GCM, link and end to end, inner MTU {mtu}"
+    return _start_hosts(testbed, layer, machines, processes, log)
 
 
 def start_two_nodes(testbed, machines, between, log):
@@ -187,13 +192,7 @@ def start_two_nodes(testbed, machines, between, log):
                                       f"  - {{endpoint: \"{subnet}.2:{PORT}\", member: {node}.member}}",
                                       f"directory: [{others[machine]}]"])
     processes = {node: layer.start(testbed, node, node, "node", log) for node in nodes}
-    for machine in machines:
-        processes[machine] = layer.start(testbed, machine, machine, "host", log)
-    for machine in machines:
-        wait_until(lambda: all(each["attached"] for each in layer.status(machine)["layers"]), ATTACH_SECONDS,
-                   f"entresol: {machine} attached")
-    mtu = layer.status("a")["links"][0]["inner_mtu"]
-    return processes, "100.64.0.2", layer.addresses["b"], f"AES-256-GCM, link and end to end, inner MTU {mtu}"
+    return _start_hosts(testbed, layer, machines, processes, log)
 
 
 def start_guest_node(testbed, guests, log):

@@ -81,6 +81,15 @@ def _inner_addresses(testbed, device_of, mtu):
         testbed.ip(machine, "addr", "add", f"fd35:77::{number}/64", "dev", device, "nodad")
 
 
+def _start_bare_hosts(system, program):
+    for index, machine in enumerate(("a", "b")):
+        subnet, address = UNDERLAY[machine]
+        system.processes[machine] = system.testbed.start(
+            machine, program, "host", "--tun", "bare0", "--listen", f"{address}:{6001 + index}", "--node", f"{subnet}.2:6000",
+            "--index", index)
+    _inner_addresses(system.testbed, lambda machine: "bare0", 1360)
+
+
 class BareTunnel(System):
     name = "bare tunnel"
     prefix = "bare"
@@ -90,12 +99,7 @@ class BareTunnel(System):
         program = places.reference("bare_tunnel")
         self.processes["n"] = self.testbed.start("n", program, "node", "--listen", "0.0.0.0:6000", "--link",
                                                  "10.66.1.1:6001", "--link1", "10.66.2.1:6002")
-        for index, machine in enumerate(("a", "b")):
-            subnet, address = UNDERLAY[machine]
-            self.processes[machine] = self.testbed.start(
-                machine, program, "host", "--tun", "bare0", "--listen", f"{address}:{6001 + index}", "--node",
-                f"{subnet}.2:6000", "--index", index)
-        _inner_addresses(self.testbed, lambda machine: "bare0", 1360)
+        _start_bare_hosts(self, program)
 
 
 BETWEEN = {"n": "10.66.3.1", "m": "10.66.3.2"}  # the nodes' addresses on the link that they share
@@ -126,12 +130,7 @@ class BareTunnelOfTwo(TwoNodes):
             self.processes[node] = self.testbed.start(
                 node, program, "node", "--listen", "0.0.0.0:6000", host, f"{UNDERLAY[machine][1]}:{6000 + number}", other,
                 f"{BETWEEN[far]}:6000", "--between", number)
-        for index, machine in enumerate(("a", "b")):
-            subnet, address = UNDERLAY[machine]
-            self.processes[machine] = self.testbed.start(
-                machine, program, "host", "--tun", "bare0", "--listen", f"{address}:{6001 + index}", "--node",
-                f"{subnet}.2:6000", "--index", index)
-        _inner_addresses(self.testbed, lambda machine: "bare0", 1360)
+        _start_bare_hosts(self, program)
 
 
 class KernelForwarding(System):

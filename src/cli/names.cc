@@ -22,23 +22,26 @@ struct Named {
   }
 };
 
-base::Result<std::string> domain_of(const AdminAccess& access) {
-  auto status = ask_controller(access, "GET", "/v1/status");
-  if (!status) return tl::unexpected(status.error());
-  return text_of(part_of(*status, "layer"), "domain");
-}
+struct Names {
+  std::string domain;
+  std::vector<Named> all;  // by label
+};
 
-base::Result<std::vector<Named>> all_names(const AdminAccess& access) {
-  std::vector<Named> out;
-  auto members = ask_controller(access, "GET", "/v1/members");
+base::Result<Names> read_names(const std::string& admin) {
+  auto access = read_admin(admin);
+  if (!access) return tl::unexpected(access.error());
+  auto status = ask_controller(*access, "GET", "/v1/status");
+  if (!status) return tl::unexpected(status.error());
+  auto members = ask_controller(*access, "GET", "/v1/members");
   if (!members) return tl::unexpected(members.error());
-  for (const Json& member : part_of(*members, "members"))
-    out.push_back({text_of(member, "role"), member});
-  auto guests = ask_controller(access, "GET", "/v1/guests");
+  auto guests = ask_controller(*access, "GET", "/v1/guests");
   if (!guests) return tl::unexpected(guests.error());
-  for (const Json& guest : part_of(*guests, "guests")) out.push_back({"guest", guest});
-  std::erase_if(out, [](const Named& each) { return each.revoked(); });
-  std::ranges::stable_sort(out, {}, &Named::label);
+  Names out{text_of(part_of(*status, "layer"), "domain"), {}};
+  for (const Json& member : part_of(*members, "members"))
+    out.all.push_back({text_of(member, "role"), member});
+  for (const Json& guest : part_of(*guests, "guests")) out.all.push_back({"guest", guest});
+  std::erase_if(out.all, [](const Named& each) { return each.revoked(); });
+  std::ranges::stable_sort(out.all, {}, &Named::label);
   return out;
 }
 
@@ -51,51 +54,43 @@ Json described(const Named& named, const std::string& domain) {
 }  // namespace
 
 int list_names(const Global& global, const std::string& admin) {
-  auto access = read_admin(admin);
-  if (!access) return report(global, access.error());
-  auto domain = domain_of(*access);
-  if (!domain) return report(global, domain.error());
-  auto names = all_names(*access);
+  auto names = read_names(admin);
   if (!names) return report(global, names.error());
   if (global.json) {
     Json all = Json::array();
-    for (const Named& each : *names) all.push_back(described(each, *domain));
-    print({{"domain", *domain}, {"names", std::move(all)}});
+    for (const Named& each : names->all) all.push_back(described(each, names->domain));
+    print({{"domain", names->domain}, {"names", std::move(all)}});
     return runtime::kExitOk;
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "KIND", "IPV4", "IPV6", "WHERE"}};
-  for (const Named& each : *names)
-    rows.push_back({each.label() + "." + *domain, each.kind, text_of(each.record, "ipv4"),
+  for (const Named& each : names->all)
+    rows.push_back({each.label() + "." + names->domain, each.kind, text_of(each.record, "ipv4"),
                     text_of(each.record, "name"), each.where()});
   print_table(rows);
-  if (names->empty()) {
+  if (names->all.empty()) {
     next(global, "entresol token create", "nobody has a name yet; a token admits a host");
   } else {
-    next(global, "entresol name show " + names->front().label(), "all about one of them");
+    next(global, "entresol name show " + names->all.front().label(), "all about one of them");
   }
   return runtime::kExitOk;
 }
 
 int show_name(const Global& global, const std::string& admin, const std::string& who) {
-  auto access = read_admin(admin);
-  if (!access) return report(global, access.error());
-  auto domain = domain_of(*access);
-  if (!domain) return report(global, domain.error());
-  auto names = all_names(*access);
+  auto names = read_names(admin);
   if (!names) return report(global, names.error());
-  const auto found = std::ranges::find_if(*names, [&](const Named& each) {
-    return who == each.label() || who == each.label() + "." + *domain ||
+  const auto found = std::ranges::find_if(names->all, [&](const Named& each) {
+    return who == each.label() || who == each.label() + "." + names->domain ||
            who == text_of(each.record, "name") || who == text_of(each.record, "ipv4");
   });
-  if (found == names->end())
+  if (found == names->all.end())
     return report(global, {std::string(base::code::kMemberUnknown),
                            "nothing in the layer is called '" + who +
                                "': `entresol name list` shows what there is"});
   if (global.json) {
-    print(described(*found, *domain));
+    print(described(*found, names->domain));
     return runtime::kExitOk;
   }
-  std::printf("%s  %s\n", bold(found->label() + "." + *domain).c_str(), found->kind.c_str());
+  std::printf("%s  %s\n", bold(found->label() + "." + names->domain).c_str(), found->kind.c_str());
   std::printf("  ipv6   %s\n", text_of(found->record, "name").c_str());
   std::printf("  ipv4   %s\n", text_of(found->record, "ipv4").c_str());
   std::printf("  where  %s\n", found->where().c_str());
