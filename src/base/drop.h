@@ -28,6 +28,7 @@ namespace entresol::base {
   X(handshake_flood, "initiations from one peer faster than allowed")                          \
   X(probe_flood, "probes faster than they are answered, from one source or in all")            \
   X(handshake_queue_full, "more handshakes waiting than the queue holds")                      \
+  X(news_queue_full, "more of what other nodes have told waiting than the queue holds")        \
   X(handshake_unexpected, "response or cookie that answers nothing")                           \
   X(handshake_suite, "peer offers another protocol, version or suite than configured")         \
   X(handshake_certificate, "certificate or key binding does not verify")                       \

@@ -79,7 +79,7 @@ std::vector<WayIn::Candidate> WayIn::candidates() const {
   std::vector<Candidate> out = configured_;
   if (!nodes_wanted_) return out;
   for (const auto& [name, member] : runtime_.member().membership(layer_).all()) {
-    if (member.role != layer::membership::Role::kNode || member.guest) continue;
+    if (!member.is_node()) continue;
     for (const base::Endpoint& endpoint : member.endpoints) out.push_back({name, endpoint});
   }
   return out;

@@ -22,10 +22,6 @@ constexpr std::size_t kMaxTold = 256;
 constexpr std::size_t kMaxInterest = 16384;  // names
 constexpr std::size_t kMaxNodes = 8;         // of a name
 
-bool contains(const std::vector<wire::Name>& names, const wire::Name& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 }  // namespace
 
 // ---- what is said --------------------------------------------------------------------------------------------------
@@ -82,9 +78,9 @@ void Member::tell_former(LayerIndex index, const membership::Moved& moved) {
   Layer& layer = *layers_[index];
   const auto* member = layer.membership.find(moved.name);
   if (member == nullptr) layer.interest.erase(moved.name);
-  if (member == nullptr || member->guest || member->role != membership::Role::kHost) return;
+  if (member == nullptr || !member->is_host()) return;
   const wire::Name& own = layer.membership.own().name;
-  if (contains(member->attachments, own))
+  if (member->attached_to(own))
     for (const wire::Name& node : moved.from)
       if (node != own) tell(layer, node, moved.name);
   tell_interested(layer, *member);
@@ -94,7 +90,7 @@ void Member::tell_interested(Layer& layer, const membership::Member& member) {
   const auto found = layer.interest.find(member.name);
   if (found == layer.interest.end()) return;
   for (auto& [node, sequence] : found->second) {
-    if (sequence >= member.sequence || contains(member.attachments, node)) continue;
+    if (sequence >= member.sequence || member.attached_to(node)) continue;
     sequence = member.sequence;
     tell(layer, node, member.name);
   }
@@ -104,7 +100,7 @@ void Member::tell_interested(Layer& layer, const membership::Member& member) {
 
 void Member::note_interest(Layer& layer, const wire::Name& node, const wire::Name& name) {
   const auto* member = layer.membership.find(name);
-  if (member == nullptr || member->guest || member->role != membership::Role::kHost) return;
+  if (member == nullptr || !member->is_host()) return;
   if (layer.interest.size() >= kMaxInterest && !layer.interest.contains(name)) return;
   auto& nodes = layer.interest[name];
   if (nodes.size() < kMaxNodes || nodes.contains(node)) nodes[node] = member->sequence;
@@ -119,7 +115,7 @@ void Member::settle_mentions() {
     const auto* member = layer.membership.find(stray.name);
     if (stray.name == own || layer.membership.revoked(stray.name)) continue;
     if (!stray.source) {
-      if (member != nullptr && !member->attachments.empty() && !contains(member->attachments, own))
+      if (member != nullptr && !member->attachments.empty() && !member->attached_to(own))
         tell(layer, link.name, stray.name);
     } else if (may_say(layer, link.name, stray.name, true)) {
       layer.agent.send_own(link.name,
@@ -147,8 +143,11 @@ bool Member::from_neighbour(LayerIndex index, const forwarding::Packet& packet,
       message.lookup_kind() == wire::LookupKind::name)
     note_interest(*layers_[index], link.name, wire::load_name(message.lookup_key().data()));
   if (message.type() != wire::ControlType::answer) return false;
-  if (told_.size() < kMaxTold)
+  if (told_.size() < kMaxTold) {
     told_.push_back({index, base::Bytes(view.payload().begin(), view.payload().end())});
+  } else {
+    count_drop(base::DropReason::news_queue_full);  // who tells repeats it
+  }
   return true;
 }
 

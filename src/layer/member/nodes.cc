@@ -19,14 +19,6 @@ constexpr std::size_t kLeastTurns = 3;
 constexpr base::Duration kPause = std::chrono::seconds(2);  // with a node that has not answered
 constexpr base::Duration kIdle = std::chrono::minutes(10);
 
-bool is_node(const membership::Member& member) {
-  return member.role == membership::Role::kNode && !member.guest;
-}
-
-bool contains(const std::vector<wire::Name>& names, const wire::Name& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 }  // namespace
 
 // ---- places --------------------------------------------------------------------------------------------------------
@@ -41,14 +33,14 @@ LinkId Member::way_to(const Layer& layer, const membership::Member& member) {
     const auto found = layer.neighbours.find(node);
     return found == layer.neighbours.end() ? kSelf : found->second.link;
   };
-  if (is_node(member)) return through(member.name);
+  if (member.is_node()) return through(member.name);
   if (member.guest) {
     // Which of several nodes a guest uses is registered nowhere yet.
     const LinkId here = at(layer.guest_links);
     return here != kSelf || member.attachments.size() != 1 ? here
                                                            : through(member.attachments.front());
   }
-  if (member.attachments.empty() || contains(member.attachments, layer.membership.own().name))
+  if (member.attachments.empty() || member.attached_to(layer.membership.own().name))
     return at(layer.hosts);
   for (const wire::Name& node : member.attachments)
     if (const LinkId link = through(node); link != kSelf) return link;
@@ -72,7 +64,7 @@ void Member::place(LayerIndex index, const wire::Name& name) {
 void Member::place_all_at(LayerIndex index, const wire::Name& node) {
   place(index, node);
   for (const auto& [name, member] : layers_[index]->membership.all())
-    if (contains(member.attachments, node)) place(index, name);
+    if (member.attached_to(node)) place(index, name);
 }
 
 // What has become of names since the last time.
@@ -82,7 +74,7 @@ void Member::follow_moves(LayerIndex index) {
        moved = layer.membership.take_moved())
     for (const membership::Moved& each : moved) {
       const auto* member = layer.membership.find(each.name);
-      if (member != nullptr && is_node(*member)) {
+      if (member != nullptr && member->is_node()) {
         meet(index, *member);
       } else {
         part_from(index, each.name);

@@ -395,6 +395,19 @@ class LyingNodeTest : public SitesTest {
     header.source = source;
     return wire::emit_packet(header, Bytes(64, 7));
   }
+  void tell(base::ByteView certificate, base::ByteView registration) {
+    wire::Header header;
+    header.next_protocol = wire::next_protocol::kControl;
+    header.layer = mallory.header_to({}).layer;
+    header.source = mallory.joined.name;
+    header.destination = north().in().name;
+    mallory.send_packet(wire::emit_packet(
+        header, wire::emit_answer(0, wire::AnswerKind::member, certificate, registration)));
+  }
+  void tell_at_leisure(base::ByteView certificate, base::ByteView registration) {
+    tell(certificate, registration);
+    world().run_for(milliseconds(100));
+  }
   // It has no session with a, who then says so.
   bool passes(const wire::Name& source) {
     const auto arrived = a().drops(DropReason::session_unknown);
@@ -433,32 +446,38 @@ TEST_F(LyingNodeTest, SendsOnlyForNamesThatAreRegisteredThere) {
 
 // It may tell what it likes: what proves itself and is newer counts, and nothing else.
 TEST_F(LyingNodeTest, ItsNewsAreBelievedAsFarAsTheyProveThemselves) {
-  const auto tell = [&](base::ByteView certificate, base::ByteView registration) {
-    wire::Header header;
-    header.next_protocol = wire::next_protocol::kControl;
-    header.layer = mallory.header_to({}).layer;
-    header.source = mallory.joined.name;
-    header.destination = north().in().name;
-    mallory.send_packet(wire::emit_packet(
-        header, wire::emit_answer(0, wire::AnswerKind::member, certificate, registration)));
-    world().run_for(milliseconds(100));
-  };
   auto body = sites.authority.describe_registration(b().in().identity, ~0ull);
   body.attachments = {mallory.joined.name};
   const Bytes forged = membership::sign(body, mallory.joined.identity.identity)->octets();
-  tell(b().in().certificate, forged);
+  tell_at_leisure(b().in().certificate, forged);
   EXPECT_TRUE(at_node(0, b().in().name, 1));
   body.sequence = 1;
-  tell(b().in().certificate, membership::sign(body, b().in().identity.identity)->octets());
+  tell_at_leisure(b().in().certificate,
+                  membership::sign(body, b().in().identity.identity)->octets());
   EXPECT_TRUE(at_node(0, b().in().name, 1)) << "an old one";
-  tell(b().in().certificate, {});
-  tell({}, {});
+  tell_at_leisure(b().in().certificate, {});
+  tell_at_leisure({}, {});
   for (int i = 0; i < 2000; ++i) mallory.send_packet(under(mallory.header_to({}).destination));
   world().run_for(seconds(1));
   EXPECT_TRUE(sites.reaches(0, 1));
   EXPECT_TRUE(sites.reaches(1, 0));
   body.sequence = b()->membership(0).own().sequence + 1;
-  tell(b().in().certificate, membership::sign(body, b().in().identity.identity)->octets());
+  tell_at_leisure(b().in().certificate,
+                  membership::sign(body, b().in().identity.identity)->octets());
+  EXPECT_EQ(sites.place_of(0, b().in().name)->name, mallory.joined.name) << "b has signed it";
+}
+
+TEST_F(LyingNodeTest, AFloodOfItsNewsIsCountedAndPasses) {
+  const Bytes junk(100, 1);
+  for (int i = 0; i < 2000; ++i) tell(junk, junk);
+  world().run_for(seconds(2));
+  EXPECT_GT(north().drops(DropReason::news_queue_full), 0u);
+  EXPECT_TRUE(sites.reaches(0, 1));
+  auto body = sites.authority.describe_registration(b().in().identity,
+                                                    b()->membership(0).own().sequence + 1);
+  body.attachments = {mallory.joined.name};
+  tell_at_leisure(b().in().certificate,
+                  membership::sign(body, b().in().identity.identity)->octets());
   EXPECT_EQ(sites.place_of(0, b().in().name)->name, mallory.joined.name) << "b has signed it";
 }
 

@@ -47,7 +47,7 @@ bool newer(const Member& known, const Member& member) {
 
 bool registered_elsewhere(const Member& before, const Member& now) {
   if (before.attachments != now.attachments || before.role != now.role) return true;
-  return now.role == Role::kNode && !now.guest &&
+  return now.is_node() &&
          (before.native_key != now.native_key || before.endpoints != now.endpoints);
 }
 
@@ -124,7 +124,7 @@ base::Result<void> Membership::may_insert(const Member& member) const {
 base::Result<wire::Name> Membership::insert(Member member, Objects objects) {
   if (auto may = may_insert(member); !may) return tl::unexpected(may.error());
   const wire::Name name = member.name;
-  const bool node = member.role == Role::kNode && !member.guest;
+  const bool node = member.is_node();
   Key before = member.native_key;
   bool placed = !node;
   bool moved = true;

@@ -7,6 +7,7 @@
 // Pure. Not thread-safe: owned by the role's control side.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -34,6 +35,13 @@ struct Member {
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;
   std::vector<base::Endpoint> endpoints;  // a node's: where it can be dialled in the layer below
+
+  bool is_node() const { return role == Role::kNode && !guest; }
+  bool is_host() const { return role == Role::kHost && !guest; }
+  // Its registration, or a guest's grant, names this node, perhaps beside others.
+  bool attached_to(const wire::Name& node) const {
+    return std::find(attachments.begin(), attachments.end(), node) != attachments.end();
+  }
 };
 
 // Whether a grant for these nodes is one for `node`: that which names none is for every node.
