@@ -28,6 +28,7 @@
 #include "security/lanes.h"
 #include "security/test_random.h"
 #include "service/dispatcher.h"
+#include "service/trusted.h"
 #include "services/ip_delivery/ip_delivery.h"
 
 namespace {
@@ -166,7 +167,9 @@ class Node {
         record_(plan.plaintext + kRecordOverhead),
         directory_(plan.registrations),
         pipeline_(configure(), tables_, services_, nobody_) {
-    services_.add(std::make_unique<services::IpDelivery>());
+    services_.add(service::trusted(*entresol_service_ip_delivery(), "ip-delivery", 1,
+                                   service::fields_of({service::Field::kDestination}),
+                                   service_random_));
     forwarding::LayerTable table;
     table.wire_id = kLayer;
     table.own = name_of(0xffffffff, 0);
@@ -370,6 +373,7 @@ class Node {
   std::mt19937 random_{7};
   Directory directory_;
   forwarding::Tables tables_;
+  security::SeededRandom service_random_{17};
   service::Dispatcher services_;
   Nobody nobody_;
   forwarding::Pipeline pipeline_;

@@ -70,9 +70,9 @@ std::vector<MetricFamily> collect(const Runtime& runtime_const) {
   }
   auto services = family("entresol_service_packets_total", "Packets that a service was asked about",
                          MetricType::Counter);
-  for (const auto& usage : runtime.services().usage())
-    add(services, static_cast<double>(usage.packets),
-        {{"service", std::string(usage.manifest.name)}});
+  for (const service::Instance* instance : runtime.services().instances())
+    add(services, static_cast<double>(instance->usage().packets),
+        {{"service", instance->manifest().name}});
   auto denied = family("entresol_policy_denied_total", "Packets that a rule has refused",
                        MetricType::Counter);
   for (const auto& report : runtime.services().rules().reports())

@@ -11,6 +11,7 @@
 #include "runtime/metrics.h"
 #include "runtime/ping.h"
 #include "runtime/status.h"
+#include "service/trusted.h"
 #include "services/ip_delivery/ip_delivery.h"
 
 namespace entresol::runtime {
@@ -51,7 +52,9 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
   if (!socket) return tl::unexpected(socket.error());
   self->socket_ = std::make_unique<io::UdpSocket>(std::move(*socket));
   self->ring_ = std::make_unique<io::RxRing>();
-  self->services_.add(std::make_unique<services::IpDelivery>());
+  self->services_.add(
+      service::trusted(*entresol_service_ip_delivery(), "ip-delivery", wire::service::kIpDelivery,
+                       service::fields_of({service::Field::kDestination}), self->random_));
   layer::member::MemberConfig member;
   member.node = options.node;
   member.cache_entries = options.node ? 32768 : 4096;

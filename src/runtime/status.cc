@@ -39,6 +39,36 @@ double seconds_since(base::TimePoint then) {
   return std::chrono::duration<double>(io::now() - then).count();
 }
 
+std::string_view to_string(service::Standing standing) {
+  switch (standing) {
+    case service::Standing::kRunning:
+      return "running";
+    case service::Standing::kResting:
+      return "resting";
+    case service::Standing::kQuarantined:
+      return "quarantined";
+  }
+  return "?";
+}
+
+Json describe(const service::Instance& instance) {
+  const auto& usage = instance.usage();
+  Json out = {{"id", instance.manifest().id},
+              {"name", instance.manifest().name},
+              {"standing", to_string(instance.standing())},
+              {"packets", usage.packets},
+              {"batches", usage.batches},
+              {"fallbacks", usage.fallbacks},
+              {"throttled", usage.throttled},
+              {"faults", usage.faults},
+              {"invalid_verdicts", usage.invalid},
+              {"held", instance.environment().held()},
+              {"busy_ns", usage.busy.count()}};
+  if (const auto& fault = instance.last_fault())
+    out["last_fault"] = {{"what", fault->what}, {"backtrace", fault->backtrace}};
+  return out;
+}
+
 Json describe_link(const Member& member, LinkId id) {
   const Link& link = member.tables().links[id];
   const auto& membership = member.membership(link.layer);
@@ -130,11 +160,8 @@ Json Runtime::status() const {
     if (member.tables().links[LinkId(i)].used) links.push_back(describe_link(member, LinkId(i)));
   out["links"] = links;
   Json services = Json::array();
-  for (const auto& usage : services_.usage())
-    services.push_back({{"id", usage.manifest.id},
-                        {"name", std::string(usage.manifest.name)},
-                        {"packets", usage.packets},
-                        {"batches", usage.batches}});
+  for (const service::Instance* instance : services_.instances())
+    services.push_back(describe(*instance));
   out["services"] = services;
   const auto& counters = member.counters();
   out["decisions"] = {

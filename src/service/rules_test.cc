@@ -7,6 +7,7 @@
 #include "layer/inner/ip.h"
 #include "layer/membership/test_authority.h"
 #include "service/dispatcher.h"
+#include "service/trusted.h"
 #include "services/ip_delivery/ip_delivery.h"
 
 namespace entresol::service {
@@ -28,7 +29,8 @@ class RulesTest : public testing::Test {
   RulesTest() : members_(authority_.trust, layer::membership::test::make_identity(random())) {
     auto own = authority_.certify(members_.identity(), Role::kNode, "node", {100, 64, 0, 1});
     EXPECT_TRUE(members_.set_own(own, 1, kNow + kDay, {}, kNow));
-    dispatcher_.add(std::make_unique<services::IpDelivery>());
+    dispatcher_.add(trusted(*entresol_service_ip_delivery(), "ip-delivery", 1,
+                            fields_of({Field::kDestination}), random()));
     alice_ = add("alice", {}, 2);
     bob_ = add("bob", {"web"}, 3);
   }
@@ -70,7 +72,7 @@ class RulesTest : public testing::Test {
     packets_.push_back(wire::emit_packet(header, base::Bytes(64)));
     Miss miss;
     EXPECT_EQ(wire::HeaderView::parse(packets_.back(), miss.view), DropReason::none);
-    dispatcher_.decide(std::span(&miss, 1));
+    dispatcher_.decide(std::span(&miss, 1), {});
     return miss;
   }
   bool passes(const wire::Header& header) {

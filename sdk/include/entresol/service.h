@@ -1,76 +1,223 @@
-// What the author of a service writes against. A service is code behind a 32-bit id: packets name the id in their extension
-// header, a node runs the service for the first packet of a flow, and keeps its verdict for the following ones.
-//
-// A service sees a batch of packets, each as the header fields that its manifest lists, and gives one verdict a packet. The
-// same source builds native and, later, as a portable module; therefore plain types only, and nothing of the host's.
-#pragma once
+/* What the author of a service writes against, in C or (with service.hpp) C++. A service is code behind a 32-bit id: packets
+ * name the id in their extension header, a node runs the service for them, and may keep its verdict for the rest of a flow.
+ *
+ * The same source is built twice: native, linked into a node, and as a WebAssembly module that runs in a sandbox on every
+ * node. It includes this header and its language's standard library, and calls nothing of the machine: what it needs is in
+ * entresol_host. One instance runs for each tenant and service thread; it is called by one thread at a time, and no call
+ * may wait. Numbers are in the machine's order (little-endian in a module), names are octets.
+ *
+ * docs/services.md tells the same from the outside: the module's exports and imports, ABI version 1.
+ */
+#ifndef ENTRESOL_SERVICE_H
+#define ENTRESOL_SERVICE_H
 
-#include <array>
-#include <cstdint>
-#include <span>
-#include <string_view>
+#include <stdint.h>
 
-namespace entresol::sdk {
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-using Name = std::array<std::uint8_t, 16>;  // prints as an IPv6 address
-using ServiceId = std::uint32_t;
+/* In C++ what an initializer leaves out is zero without a warning. */
+#ifdef __cplusplus
+#define ENTRESOL_ZERO = {}
+#else
+#define ENTRESOL_ZERO
+#endif
 
-// Fields of the extension header that a service may ask for (docs/wire.md section 3). What is not asked for is not shown
-// (it reads as zero), so it cannot have mattered to a verdict that is kept.
-enum class Field : std::uint32_t {
-  kSource = 1u << 0,
-  kDestination = 1u << 1,
-  kFlow = 1u << 2,
-  kInnerProtocol = 1u << 3,
-  kInnerFlags = 1u << 4,
-  kPort = 1u << 5,
-  kNextProtocol = 1u << 6,
+#define ENTRESOL_ABI 1
+#define ENTRESOL_BATCH 64      /* packets of one call, at most */
+#define ENTRESOL_OUT_SIZE 4096 /* octets of a batch's `out` */
+
+typedef struct entresol_name {
+  uint8_t octets[16]; /* prints as an IPv6 address */
+} entresol_name;
+
+/* A packet, as far as the manifest lists its fields: the others are zero, so they cannot have mattered to a verdict that is
+ * kept. 64 octets. */
+typedef struct entresol_packet {
+  entresol_name source;
+  entresol_name destination;
+  uint32_t flow;
+  uint32_t handle;  /* of this packet, for entresol_release(); not 0 */
+  uint32_t payload; /* offset in the batch's payload */
+  /* Octets there. 0: the manifest does not ask, or the payload is not for the service. */
+  uint32_t payload_size;
+  uint16_t length; /* octets of the payload as it travels */
+  uint16_t port;   /* of the side that did not open the flow */
+  uint8_t inner_protocol;
+  uint8_t inner_flags;
+  uint8_t next_protocol;
+  uint8_t traffic_class;
+  uint8_t reserved[8];
+} entresol_packet;
+
+/* entresol_verdict.action */
+enum {
+  ENTRESOL_DROP = 0,  /* silently */
+  ENTRESOL_REFUSE,    /* and the sender is told */
+  ENTRESOL_DELIVER,   /* to the member `to` */
+  ENTRESOL_REPLICATE, /* to each of `count` names at `data` in the batch's out */
+  ENTRESOL_HOLD       /* the node keeps the packet until entresol_release() */
 };
 
-struct Manifest {
-  ServiceId id = 0;
-  std::uint32_t version = 1;  // a new version makes all kept verdicts void
-  std::string_view name;      // for people; static storage
-  std::uint32_t fields = 0;   // of Field, or-ed
+/* All zero at first: dropped, not kept. 32 octets. */
+typedef struct entresol_verdict {
+  uint8_t action ENTRESOL_ZERO;
+  /* 1: for all packets of the flow too, until what it rests on changes; not of REPLICATE and HOLD. A kept verdict may vanish
+   * at any time: the service must be able to give it again. */
+  uint8_t keep ENTRESOL_ZERO;
+  /* Of DROP and REFUSE: the service's own number, for people. */
+  uint16_t reason ENTRESOL_ZERO;
+  /* Of a kept one; 0: without end. Of HOLD: then the packet is dropped; 0: a second. */
+  uint32_t lifetime_ms ENTRESOL_ZERO;
+  uint32_t data ENTRESOL_ZERO;
+  uint32_t count ENTRESOL_ZERO;
+  entresol_name to ENTRESOL_ZERO;
+} entresol_verdict;
+
+typedef struct entresol_batch {
+  uint32_t count;
+  uint32_t payload_size;
+  const entresol_packet* packets;
+  entresol_verdict* verdicts; /* as many */
+  const uint8_t* payload;
+  uint8_t* out; /* ENTRESOL_OUT_SIZE octets: what verdicts point at by `data` */
+} entresol_batch;
+
+/* The node, as this instance may use it. */
+typedef struct entresol_host entresol_host;
+
+/* A service's functions; those it lacks are null. `state` is `state_size` octets, zero before start(). After a trap, and
+ * after an upgrade, an instance starts anew: what has to outlive it lies in the stable store. */
+typedef struct entresol_service {
+  uint32_t abi; /* ENTRESOL_ABI */
+  uint32_t state_size;
+  void (*start)(entresol_host* host, void* state) ENTRESOL_ZERO;
+  /* Before the first packet, and when values of the configuration have changed. */
+  void (*configure)(entresol_host* host, void* state) ENTRESOL_ZERO;
+  void (*packets)(entresol_host* host, void* state, const entresol_batch* batch) ENTRESOL_ZERO;
+  void (*timer)(entresol_host* host, void* state, uint64_t name) ENTRESOL_ZERO;
+  /* Before the instance goes; not after a trap. */
+  void (*stop)(entresol_host* host, void* state) ENTRESOL_ZERO;
+} entresol_service;
+
+/* What calls below return where they can fail. */
+enum {
+  ENTRESOL_NOT_FOUND = -1,
+  ENTRESOL_TOO_SMALL = -2, /* the room that was given */
+  ENTRESOL_QUOTA = -3,     /* the instance has used what it may */
+  ENTRESOL_CHANGED = -4,   /* entresol_swap(): another value is there */
+  ENTRESOL_INVALID = -5,   /* an argument */
+  ENTRESOL_DENIED = -6     /* the manifest does not ask for it, or the operator did not grant it */
 };
 
-struct Packet {
-  Name source{};
-  Name destination{};
-  std::uint32_t flow = 0;
-  std::uint16_t port = 0;  // of the side that did not open the flow
-  std::uint8_t inner_protocol = 0;
-  std::uint8_t inner_flags = 0;
-  std::uint8_t next_protocol = 0;
+enum { ENTRESOL_EPHEMERAL = 0, ENTRESOL_STABLE = 1 }; /* which store */
+enum { ENTRESOL_LOG_ERROR = 0, ENTRESOL_LOG_WARNING, ENTRESOL_LOG_INFO, ENTRESOL_LOG_DEBUG };
+
+/* X(result, name, parameters, arguments): every call; for a module an import "entresol" "name", whose host is not looked at. */
+#define ENTRESOL_HOST_CALLS(X)                                                                    \
+  X(uint64_t, now, (entresol_host * host), (host))                                                \
+  X(uint64_t, unix_time, (entresol_host * host), (host))                                          \
+  X(void, random, (entresol_host * host, void* out, uint32_t size), (host, out, size))            \
+  X(void, log, (entresol_host * host, uint32_t level, const char* text, uint32_t size),           \
+    (host, level, text, size))                                                                    \
+  X(int32_t, timer_set, (entresol_host * host, uint64_t name, uint64_t delay),                    \
+    (host, name, delay))                                                                          \
+  X(int32_t, timer_cancel, (entresol_host * host, uint64_t name), (host, name))                   \
+  X(int32_t, get,                                                                                 \
+    (entresol_host * host, uint32_t store, const void* key, uint32_t key_size, void* value,       \
+     uint32_t room),                                                                              \
+    (host, store, key, key_size, value, room))                                                    \
+  X(int32_t, put,                                                                                 \
+    (entresol_host * host, uint32_t store, const void* key, uint32_t key_size, const void* value, \
+     uint32_t size, uint32_t lifetime_ms),                                                        \
+    (host, store, key, key_size, value, size, lifetime_ms))                                       \
+  X(int32_t, swap,                                                                                \
+    (entresol_host * host, uint32_t store, const void* key, uint32_t key_size,                    \
+     const void* expected, int32_t expected_size, const void* value, uint32_t size,               \
+     uint32_t lifetime_ms),                                                                       \
+    (host, store, key, key_size, expected, expected_size, value, size, lifetime_ms))              \
+  X(int32_t, remove, (entresol_host * host, uint32_t store, const void* key, uint32_t key_size),  \
+    (host, store, key, key_size))                                                                 \
+  X(int32_t, next,                                                                                \
+    (entresol_host * host, uint32_t store, const void* prefix, uint32_t prefix_size,              \
+     const void* after, uint32_t after_size, void* key, uint32_t room),                           \
+    (host, store, prefix, prefix_size, after, after_size, key, room))                             \
+  X(int32_t, config,                                                                              \
+    (entresol_host * host, const char* name, uint32_t size, char* value, uint32_t room),          \
+    (host, name, size, value, room))                                                              \
+  X(void, metric, (entresol_host * host, uint32_t metric, double value), (host, metric, value))   \
+  X(int32_t, release, (entresol_host * host, uint32_t handle, const entresol_verdict* verdict),   \
+    (host, handle, verdict))                                                                      \
+  X(int32_t, withdraw, (entresol_host * host), (host))
+
+/* now            nanoseconds of a clock that never goes back
+ * unix_time      nanoseconds since 1970, as the node believes
+ * random         fills `out`; fit for keys
+ * log            one line of at most 256 octets; what exceeds the instance's rate is counted and left out
+ * timer_set      timer(name) will be called `delay` nanoseconds from now; one that is set already is moved
+ * timer_cancel   0, or NOT_FOUND
+ * get            octets of the value, copied to `value`; NOT_FOUND, TOO_SMALL
+ * put            0; `lifetime_ms` 0: for ever. Keys of 1 to 256 octets, values of up to 64 KiB; INVALID, QUOTA
+ * swap           put, if `expected` is what is there; `expected_size` -1: nothing is. CHANGED
+ * remove         0, or NOT_FOUND
+ * next           the first key behind `after` that begins with `prefix`: octets of it, copied to `key`; NOT_FOUND at the end
+ * config         the text of a value of the configuration (manifest: `config`), its octets; NOT_FOUND, TOO_SMALL
+ * metric         number in the manifest's list: adds to a counter, sets a gauge, is observed by a histogram
+ * release        a held packet goes the way of the verdict; NOT_FOUND if its time is over
+ * withdraw       all kept verdicts of this service are void; QUOTA: too often
+ */
+
+#ifdef __wasm__
+#define ENTRESOL_HOST_CALL(result, name, parameters, arguments) \
+  __attribute__((import_module("entresol"),                     \
+                 import_name(#name))) extern result entresol_##name parameters;
+ENTRESOL_HOST_CALLS(ENTRESOL_HOST_CALL)
+#undef ENTRESOL_HOST_CALL
+#else
+struct entresol_host_calls {
+#define ENTRESOL_HOST_CALL(result, name, parameters, arguments) result(*name) parameters;
+  ENTRESOL_HOST_CALLS(ENTRESOL_HOST_CALL)
+#undef ENTRESOL_HOST_CALL
 };
-
-enum class Action : std::uint8_t {
-  kDrop,     // silently
-  kRefuse,   // the sender is told
-  kDeliver,  // to the member `to`
+struct entresol_host {
+  const struct entresol_host_calls* calls;
 };
+#define ENTRESOL_HOST_CALL(result, name, parameters, arguments) \
+  static inline result entresol_##name parameters {             \
+    return host->calls->name arguments;                         \
+  }
+ENTRESOL_HOST_CALLS(ENTRESOL_HOST_CALL)
+#undef ENTRESOL_HOST_CALL
+#endif
 
-// How long the verdict holds: for this packet, or for all packets of the flow until something that it rests on changes. A
-// kept verdict may vanish at any time, so a service must give it again when asked again.
-struct Verdict {
-  Action action = Action::kDrop;
-  bool keep = false;
-  Name to{};
-};
+#ifdef __cplusplus
+}
+#endif
 
-using Decision = Verdict;  // a verdict that is kept
+/* Once in a service, behind its functions: the type of its state, then those that it has, in the order of entresol_service.
+ *
+ *   ENTRESOL_SERVICE(hello, struct hello, .start = start, .packets = packets)
+ */
+#define ENTRESOL_SERVICE(NAME, STATE, ...)                                      \
+  static const entresol_service entresol_table_##NAME = {                       \
+      .abi = ENTRESOL_ABI, .state_size = (uint32_t)sizeof(STATE), __VA_ARGS__}; \
+  ENTRESOL_SERVICE_ENTRY(NAME, STATE)
 
-struct Batch {
-  std::span<const Packet> packets;
-  std::span<Verdict> verdicts;  // as many, all kDrop at first
-};
+#ifdef __wasm__
+#include "entresol/module.h"
+#else
+#ifdef __cplusplus
+#define ENTRESOL_SERVICE_ENTRY(NAME, STATE)                      \
+  extern "C" const entresol_service* entresol_service_##NAME() { \
+    return &entresol_table_##NAME;                               \
+  }
+#else
+#define ENTRESOL_SERVICE_ENTRY(NAME, STATE)               \
+  const entresol_service* entresol_service_##NAME(void) { \
+    return &entresol_table_##NAME;                        \
+  }
+#endif
+#endif
 
-class Service {
- public:
-  virtual ~Service() = default;
-  virtual Manifest manifest() const = 0;
-  // Called by one thread at a time. Must not keep references to the batch.
-  virtual void decide(const Batch& batch) = 0;
-};
-
-}  // namespace entresol::sdk
+#endif

@@ -44,16 +44,18 @@ inline constexpr std::uint16_t kNoRule = 0xffff;
 // Epoch zero: an empty entry.
 struct alignas(64) Decision {
   std::uint32_t epoch = 0;   // of the tables when it was last found to hold; 0: empty entry
-  std::uint32_t policy = 0;  // generation of the layer's policy and services
+  std::uint32_t policy = 0;  // generation of policies and services, likewise
   LinkId egress;
   std::uint32_t ingress_generation = 0;
   std::uint32_t egress_generation = 0;
   std::uint32_t source_generation = 0;
   std::uint32_t destination_generation = 0;
   base::DropReason drop = base::DropReason::none;
-  std::uint16_t rule = kNoRule;  // of the policy, that refused
-  std::uint32_t last_used = 0;   // batch number
-  std::uint64_t packets = 0;
+  std::uint16_t rule = kNoRule;          // of the policy, that refused
+  std::uint32_t last_used = 0;           // batch number
+  std::uint32_t decider_generation = 0;  // of the layer's policy and this service
+  std::uint32_t ends = 0;                // milliseconds of the pipeline's clock; 0: at no set time
+  std::uint32_t reserved = 0;
   wire::Name to;  // the member that `egress` leads to
 };
 static_assert(sizeof(Decision) == 64);

@@ -27,8 +27,18 @@ constexpr std::uint32_t kWireGuardTransport = 4;  // type and three octets of ze
 constexpr std::size_t kMaxSegments = 64;          // of one GSO call
 constexpr std::size_t kMaxBurst = 65000;          // octets of one GSO call
 constexpr std::size_t kSealRoom = 64;  // what a record may be longer than the datagram it came in
+constexpr std::uint32_t kLongestKept = 86'400'000;  // milliseconds
 constexpr std::size_t kAhead =
     6;  // keys are asked for this many packets, or links, before their turn
+
+// Milliseconds, of 32 bits: lifetimes are short beside the time after which it begins anew.
+std::uint32_t clock_of(base::TimePoint now) {
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
+}
+bool ended(const Decision& decision, std::uint32_t clock) {
+  return decision.ends != 0 && static_cast<std::int32_t>(clock - decision.ends) >= 0;
+}
 
 }  // namespace
 
@@ -83,7 +93,7 @@ void Pipeline::run(base::TimePoint now) {
   open();
   from_guests(now);
   parse();
-  decide();
+  decide(now);
   act(now);
   report_errors(now);
   queue();
@@ -106,7 +116,42 @@ std::span<const OutBurst> Pipeline::originate(std::span<const base::MutableBytes
     ++count_;
   }
   parse();
-  decide();
+  decide(now);
+  act(now);
+  report_errors(now);
+  queue();
+  seal();
+  count_ = 0;
+  return {out_.data(), outs_};
+}
+
+std::span<const OutBurst> Pipeline::resume(std::span<Returned> packets, base::TimePoint now) {
+  begin();
+  count_ = 0;
+  for (Returned& returned : packets.first(std::min(packets.size(), kBatch))) {
+    Packet& packet = packets_[count_];
+    packet = Packet{};
+    packet.data = returned.packet.data();
+    packet.length = static_cast<std::uint32_t>(returned.packet.size());
+    packet.ingress = returned.ingress;
+    from_[count_] = nullptr;
+    ++count_;
+    Miss miss;
+    const Link& ingress = tables_.links[packet.ingress];
+    if (ingress.generation != returned.ingress_generation ||
+        wire::HeaderView::parse(returned.packet, miss.view) != DropReason::none) {
+      drop(packet, DropReason::service_hold_ended);
+      continue;
+    }
+    miss.layer = layer_of(packet.ingress, miss.view.layer());
+    miss.ingress = packet.ingress;
+    miss.drop = returned.drop;
+    miss.keep = returned.keep;
+    miss.lifetime_ms = returned.lifetime_ms;
+    miss.to = returned.to;
+    packet.hash = cache_.hash(DecisionKey::of(packet.data, packet.ingress));
+    keep_and_follow(packet, miss, now);
+  }
   act(now);
   report_errors(now);
   queue();
@@ -309,22 +354,24 @@ void Pipeline::parse() {
 
 // ---- decide ------------------------------------------------------------------------------------------------------
 
-void Pipeline::decide() {
+void Pipeline::decide(base::TimePoint now) {
   std::size_t missed = 0;
   const std::uint32_t epoch = tables_.links.epoch();
   const std::uint32_t policy = decider_.generation();
+  const std::uint32_t clock = clock_of(now);
   for (std::size_t i = 0; i < count_; ++i) {
     Packet& packet = packets_[i];
     if (packet.done) continue;
     const DecisionKey key = DecisionKey::of(packet.data, packet.ingress);
     Decision* decision = cache_.find(key, packet.hash);
-    if (decision != nullptr && (decision->epoch != epoch || decision->policy != policy))
-        [[unlikely]] {
-      if (decision->policy != policy || !still_holds(*decision, packet.data, packet.ingress)) {
+    if (decision != nullptr && (decision->epoch != epoch || decision->policy != policy ||
+                                decision->ends != 0)) [[unlikely]] {
+      if (ended(*decision, clock) || !still_holds(*decision, packet.data, packet.ingress)) {
         decision->epoch = 0;
         decision = nullptr;
-      } else {
+      } else if (decision->epoch != epoch || decision->policy != policy) {
         decision->epoch = epoch;
+        decision->policy = policy;
         ++counters_.refreshed;
       }
     }
@@ -335,12 +382,11 @@ void Pipeline::decide() {
     hit(packet, *decision);
   }
   counters_.misses += missed;
-  if (missed > 0) decide_misses(missed, true);
+  if (missed > 0) decide_misses(missed, true, now);
 }
 
 void Pipeline::hit(Packet& packet, Decision& decision) {
   ++counters_.hits;
-  ++decision.packets;
   decision.last_used = batch_number_;
   packet.egress = decision.egress;
   __builtin_prefetch(&tables_.links[decision.egress]);
@@ -352,7 +398,7 @@ void Pipeline::hit(Packet& packet, Decision& decision) {
 
 // Of several packets of one flow the service is asked about the first; the others then find what was kept. With
 // `first_only` unset it is asked about all, for verdicts that are not kept.
-void Pipeline::decide_misses(std::size_t missed, bool first_only) {
+void Pipeline::decide_misses(std::size_t missed, bool first_only, base::TimePoint now) {
   std::array<std::uint16_t, 512> asked;  // position + 1 in misses_, by hash
   asked.fill(0);
   std::size_t n = 0, following = 0;
@@ -367,6 +413,7 @@ void Pipeline::decide_misses(std::size_t missed, bool first_only) {
     miss = Miss{};
     wire::HeaderView::parse(base::ByteView(packet.data, packet.length), miss.view);
     miss.ingress = packet.ingress;
+    miss.ingress_generation = tables_.links[packet.ingress].generation;
     miss.layer = layer_of(packet.ingress, miss.view.layer());
     if (!source_is_here(miss)) {
       drop(packet, DropReason::source_not_here);
@@ -376,8 +423,14 @@ void Pipeline::decide_misses(std::size_t missed, bool first_only) {
     same = static_cast<std::uint16_t>(n);
   }
   if (n == 0) return;
-  decider_.decide(std::span(misses_.data(), n));
-  for (std::size_t i = 0; i < n; ++i) keep_and_follow(*miss_packets_[i], misses_[i]);
+  decider_.decide(std::span(misses_.data(), n), now);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (misses_[i].taken) {
+      miss_packets_[i]->done = true;
+    } else {
+      keep_and_follow(*miss_packets_[i], misses_[i], now);
+    }
+  }
   std::size_t again = 0;
   for (std::size_t i = 0; i < following; ++i) {
     Packet& packet = *scratch_[i];
@@ -389,7 +442,7 @@ void Pipeline::decide_misses(std::size_t missed, bool first_only) {
     --counters_.misses;
     hit(packet, *decision);
   }
-  if (again > 0) decide_misses(again, false);
+  if (again > 0) decide_misses(again, false, now);
 }
 
 bool Pipeline::same_flow(const Packet& a, const Packet& b) {
@@ -397,7 +450,7 @@ bool Pipeline::same_flow(const Packet& a, const Packet& b) {
          DecisionKey::of(a.data, a.ingress) == DecisionKey::of(b.data, b.ingress);
 }
 
-void Pipeline::keep_and_follow(Packet& packet, const Miss& miss) {
+void Pipeline::keep_and_follow(Packet& packet, const Miss& miss, base::TimePoint now) {
   Decision decision;
   decision.drop = place_miss(miss, decision);
   packet.egress = decision.egress;
@@ -406,7 +459,10 @@ void Pipeline::keep_and_follow(Packet& packet, const Miss& miss) {
     Decision* kept = cache_.find(key, packet.hash);  // asked twice in one batch
     if (kept == nullptr) kept = cache_.insert(key, packet.hash);
     decision.last_used = batch_number_;
-    decision.packets = kept->packets + 1;
+    if (miss.lifetime_ms != 0) {
+      const std::uint32_t lifetime = std::min(miss.lifetime_ms, kLongestKept);
+      decision.ends = std::max(1u, clock_of(now) + lifetime);
+    }
     *kept = decision;
   }
   if (decision.drop == DropReason::none) return note_met(miss);
@@ -436,6 +492,7 @@ DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
   const LayerTable& layer = tables_.layers[miss.layer];
   decision.epoch = tables_.links.epoch();
   decision.policy = decider_.generation();
+  decision.decider_generation = decider_.generation_of(miss.view.service());
   decision.rule = miss.rule;
   decision.ingress_generation = tables_.links[miss.ingress].generation;
   decision.source_generation = layer.names.generation(miss.view.source());
@@ -458,8 +515,10 @@ DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
   return DropReason::none;
 }
 
-// The epoch has moved since this was decided: look at each thing that it rests on.
-bool Pipeline::still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress) {
+// The epoch or the deciders' generation has moved since this was decided: look at each thing that it rests on.
+bool Pipeline::still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress) const {
+  const std::uint32_t service = base::load_be32(packet + wire::offset::kService);
+  if (decider_.generation_of(service) != decision.decider_generation) return false;
   const Link& from = tables_.links[ingress];
   if (from.generation != decision.ingress_generation) return false;
   if (tables_.links[decision.egress].generation != decision.egress_generation) return false;

@@ -61,17 +61,44 @@ struct Miss {
   wire::HeaderView view;
   std::uint8_t layer = 0;
   LinkId ingress;
+  std::uint32_t ingress_generation = 0;            // of its link
   base::DropReason drop = base::DropReason::none;  // out: why not
   std::uint16_t rule = kNoRule;                    // out: of the policy, that refused
   bool keep = false;                               // out
+  std::uint32_t lifetime_ms = 0;                   // out: of what is kept; 0: no set end
   wire::Name to;                                   // out: the member to deliver to
+  bool taken = false;  // out: the Decider has a copy, which comes back, or not, as Returned
+};
+// A packet that the Decider took, or made of one that it took, and where it goes now.
+struct Returned {
+  base::MutableBytes packet;
+  LinkId ingress;
+  std::uint32_t ingress_generation = 0;  // of its link when it was taken
+  base::DropReason drop = base::DropReason::none;
+  bool keep = false;  // what the Decider has said of this packet holds for its flow
+  std::uint32_t lifetime_ms = 0;
+  wire::Name to;
 };
 class Decider {
  public:
   virtual ~Decider() = default;
-  virtual void decide(std::span<Miss> misses) = 0;
-  // Moves when decisions made before no longer hold (a policy, a service's version).
+  virtual void decide(std::span<Miss> misses, base::TimePoint now) = 0;
+  // Moves when decisions made before may hold no longer (a policy, a service's version, a verdict withdrawn).
   virtual std::uint32_t generation() const = 0;
+  // Of what concerns packets that name this service.
+  virtual std::uint32_t generation_of(std::uint32_t service) const {
+    (void)service;
+    return generation();
+  }
+  // Packets that go on now, at most kBatch of at most kBatchBytes together; again until there are none. Their bytes are valid
+  // until the next call. Also gives services their timers.
+  virtual std::span<Returned> returned(base::TimePoint now, std::int64_t unix_nanos) {
+    (void)now, (void)unix_nanos;
+    return {};
+  }
+  // When returned() is to be called although none waits.
+  virtual base::TimePoint next_timer() const { return base::kNever; }
+  virtual bool returns_wait() const { return false; }
   // A packet was refused by the rule that a decision has named, whether it was just made or kept.
   virtual void refused(std::uint8_t layer, std::uint16_t rule) { (void)layer, (void)rule; }
   // For the sender of such a packet.
@@ -162,6 +189,8 @@ class Pipeline {
   // most kBatchBytes together. The packets are changed in place.
   std::span<const OutBurst> originate(std::span<const base::MutableBytes> packets,
                                       base::TimePoint now);
+  // Packets that come back from the Decider. At most kBatch a call.
+  std::span<const OutBurst> resume(std::span<Returned> packets, base::TimePoint now);
   // An empty record on a link, to be sent at once.
   std::span<const OutBurst> keepalive(LinkId link);
   // Bare IP packets to a guest's link.
@@ -208,14 +237,14 @@ class Pipeline {
   void set_aside(Packet& packet, wire::DatagramType type);
   void from_guests(base::TimePoint now);
   void parse();
-  void decide();
+  void decide(base::TimePoint now);
   void hit(Packet& packet, Decision& decision);
-  void decide_misses(std::size_t missed, bool first_only);
+  void decide_misses(std::size_t missed, bool first_only, base::TimePoint now);
   static bool same_flow(const Packet& a, const Packet& b);
-  void keep_and_follow(Packet& packet, const Miss& miss);
+  void keep_and_follow(Packet& packet, const Miss& miss, base::TimePoint now);
   std::uint8_t layer_of(LinkId ingress, std::uint32_t wire_layer) const;
   bool source_is_here(const Miss& miss) const;
-  bool still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress);
+  bool still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress) const;
   base::DropReason place_miss(const Miss& miss, Decision& decision);
   void act(base::TimePoint now);
   bool understands(const Packet& packet) const;

@@ -21,7 +21,7 @@ using base::DropReason;
 // Delivers to the destination, and counts how often it is asked.
 class CountingDecider final : public Decider {
  public:
-  void decide(std::span<Miss> misses) override {
+  void decide(std::span<Miss> misses, base::TimePoint) override {
     ++calls;
     asked += misses.size();
     for (Miss& miss : misses) {

@@ -73,6 +73,7 @@ Member::Layer::Layer(LayerSetup setup, bool node, const crypto::SecretBytes<32>&
 Member::Member(const MemberConfig& config, forwarding::Decider& decider, Output& output,
                base::RandomSource& random)
     : config_(config),
+      decider_(decider),
       output_(output),
       random_(random),
       indices_(random),
@@ -289,6 +290,9 @@ void Member::tick(base::TimePoint now, std::int64_t unix_nanos) {
   }
   settle_mentions();
   take_told();
+  // What comes back from services. One group at a time: what is delivered of it is used until the next call.
+  if (const auto returned = decider_.returned(now, unix_nanos); !returned.empty())
+    send(pipeline_.resume(returned, now));
   for (LayerIndex i = 0; i < layer_total(); ++i) {
     Layer& layer = *layers_[i];
     for (bool guests : {false, true}) {
@@ -327,7 +331,7 @@ void Member::connect_dialled(LayerIndex index, base::TimePoint now, std::int64_t
 }
 
 base::TimePoint Member::next_timer() const {
-  base::TimePoint next = base::kNever;
+  base::TimePoint next = decider_.next_timer();
   for (const auto& layer : layers_) {
     next = std::min(next, layer->agent.next_timer());
     next = std::min(next, layer->native.machine->next_timer());

@@ -163,7 +163,8 @@ class Member : private forwarding::Local {
   void tick(base::TimePoint now, std::int64_t unix_nanos);
   base::TimePoint next_timer() const;
   bool work_waits() const {
-    return due_ || !pipeline_.control().empty() || !session_handshakes_.empty() || !told_.empty();
+    return due_ || decider_.returns_wait() || !pipeline_.control().empty() ||
+           !session_handshakes_.empty() || !told_.empty();
   }
 
   void rekey(base::TimePoint now, std::int64_t unix_nanos);  // all links and sessions, now
@@ -283,6 +284,7 @@ class Member : private forwarding::Local {
   void peer_up(LayerIndex layer, bool guests, const security::PeerUp& event);
 
   MemberConfig config_;
+  forwarding::Decider& decider_;
   Output& output_;
   base::RandomSource& random_;
   security::IndexAllocator indices_;

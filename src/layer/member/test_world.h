@@ -16,6 +16,7 @@
 #include "layer/membership/test_authority.h"
 #include "security/lanes.h"
 #include "service/dispatcher.h"
+#include "service/trusted.h"
 #include "services/ip_delivery/ip_delivery.h"
 
 namespace entresol::layer::member::test {
@@ -300,7 +301,9 @@ class Machine : public Station, public Output {
  private:
   void start() {
     services_ = std::make_unique<service::Dispatcher>();
-    services_->add(std::make_unique<services::IpDelivery>());
+    services_->add(service::trusted(*entresol_service_ip_delivery(), "ip-delivery", 1,
+                                    service::fields_of({service::Field::kDestination}),
+                                    world_.random));
     MemberConfig config;
     config.node = node_;
     config.cache_entries = cache_entries;

@@ -1,21 +1,15 @@
 #include "services/ip_delivery/ip_delivery.h"
 
-namespace entresol::services {
+#include "entresol/service.hpp"
 
-sdk::Manifest IpDelivery::manifest() const {
-  return {.id = kId,
-          .version = 1,
-          .name = "ip-delivery",
-          .fields = static_cast<std::uint32_t>(sdk::Field::kDestination)};
-}
+namespace {
 
-void IpDelivery::decide(const sdk::Batch& batch) {
-  for (std::size_t i = 0; i < batch.packets.size(); ++i) {
-    sdk::Verdict& verdict = batch.verdicts[i];
-    verdict.action = sdk::Action::kDeliver;
-    verdict.keep = true;
-    verdict.to = batch.packets[i].destination;
+struct IpDelivery {
+  void packets(entresol::Host, entresol::Batch batch) const {
+    for (const auto [packet, verdict] : batch) entresol::deliver(verdict, packet.destination);
   }
-}
+};
 
-}  // namespace entresol::services
+}  // namespace
+
+ENTRESOL_SERVICE_CLASS(ip_delivery, IpDelivery)

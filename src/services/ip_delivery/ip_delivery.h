@@ -3,13 +3,10 @@
 
 #include "entresol/service.h"
 
-namespace entresol::services {
-
-class IpDelivery final : public sdk::Service {
- public:
-  static constexpr sdk::ServiceId kId = 1;
-  sdk::Manifest manifest() const override;
-  void decide(const sdk::Batch& batch) override;
-};
-
-}  // namespace entresol::services
+#ifdef __cplusplus
+extern "C" {
+#endif
+const entresol_service* entresol_service_ip_delivery(void);
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,85 @@
+// One instance of a service: its program, its environment, and its standing. A fault ends the instance and nothing else: it
+// starts anew after a pause that doubles, and after several faults in a short time it is quarantined, with the reason and
+// the backtrace, until a person restarts it. While it cannot be asked, or has used up its time, the manifest's fallback is
+// the verdict, which its caller carries out.
+//
+// Pure. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "service/program.h"
+
+namespace entresol::service {
+
+enum class Standing : std::uint8_t { kRunning, kResting, kQuarantined };
+
+class Instance {
+ public:
+  // Time that passes during a call, for its budget. None: its time is not counted, as it is trusted.
+  using Clock = std::function<base::TimePoint()>;
+  static constexpr unsigned kFaultsBeforeQuarantine = 5;
+  static constexpr base::Duration kFaultsWithin = std::chrono::seconds(60);
+  static constexpr base::Duration kFirstRest = std::chrono::milliseconds(100);
+
+  // `random` outlives it.
+  Instance(Manifest manifest, std::unique_ptr<Program> program, base::RandomSource& random,
+           Clock clock, Environment::LogSink log);
+
+  // Before anything else. A program that faults here rests, as after any fault.
+  void start(base::TimePoint now, std::int64_t unix_nanos);
+  void configure(const std::map<std::string, std::string>& values, base::TimePoint now,
+                 std::int64_t unix_nanos);
+  // Verdicts, each one that may be carried out. At most ENTRESOL_BATCH packets. False: the instance was not asked, or faulted,
+  // and the manifest's fallback holds.
+  bool packets(const entresol_batch& batch, base::TimePoint now, std::int64_t unix_nanos);
+  // Timers whose time has come, and a start whose time has.
+  void run_due(base::TimePoint now, std::int64_t unix_nanos);
+  base::TimePoint next_timer() const;
+  // By a person: out of quarantine, or anew.
+  void restart(base::TimePoint now, std::int64_t unix_nanos);
+  // False: it cannot be carried out, and is a drop now.
+  bool check(entresol_verdict& verdict) const;
+
+  Environment& environment() { return environment_; }
+  const Environment& environment() const { return environment_; }
+  const Manifest& manifest() const { return manifest_; }
+  Standing standing() const { return standing_; }
+  const std::optional<Fault>& last_fault() const { return last_fault_; }
+
+  struct Usage {
+    std::uint64_t packets = 0, batches = 0;  // that it was asked about
+    std::uint64_t fallbacks = 0;             // packets that it was not
+    std::uint64_t throttled = 0;             // of these: its time was used up
+    std::uint64_t faults = 0, starts = 0;
+    std::uint64_t invalid = 0;  // verdicts that could not be carried out
+    base::Duration busy{};
+  };
+  const Usage& usage() const { return usage_; }
+  std::size_t memory() const { return program_->memory(); }
+
+ private:
+  template <typename Call>
+  bool call(Call&& call, base::TimePoint now, std::int64_t unix_nanos);
+  void faulted(Fault fault, base::TimePoint now);
+
+  const Manifest manifest_;
+  std::unique_ptr<Program> program_;
+  Environment environment_;
+  Clock clock_;
+  Rate cpu_;  // nanoseconds
+  Standing standing_ = Standing::kResting;
+  base::TimePoint start_at_ = base::kNever;
+  base::TimePoint not_before_{};        // timers: its time was used up
+  std::deque<base::TimePoint> faults_;  // within kFaultsWithin
+  std::optional<Fault> last_fault_;
+  Usage usage_;
+};
+
+}  // namespace entresol::service
