@@ -108,8 +108,11 @@ std::uint64_t YamlMap::number(std::string_view key, std::uint64_t fallback, std:
   if (!value) return fallback;
   std::uint64_t out = 0;
   const std::string digits = value.IsScalar() ? value.Scalar() : "";
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-  if (error != std::errc{} || end != digits.data() + digits.size() || out < least || out > most) {
+  const bool hexadecimal = digits.starts_with("0x");
+  const char* const last = digits.data() + digits.size();
+  const auto [end, error] =
+      std::from_chars(digits.data() + (hexadecimal ? 2 : 0), last, out, hexadecimal ? 16 : 10);
+  if (error != std::errc{} || end != last || out < least || out > most) {
     fail(code::kConfigBadValue, key,
          "expected a number from " + std::to_string(least) + " to " + std::to_string(most) +
              ", not '" + digits + "'");

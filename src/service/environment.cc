@@ -54,10 +54,11 @@ Environment::Environment(const Manifest& manifest, base::RandomSource& random, L
       random_(random),
       log_(std::move(log)),
       ephemeral_(manifest.limits.ephemeral),
-      config_(manifest.config.begin(), manifest.config.end()),
       metrics_(manifest.metrics.size()),
       lines_(manifest.limits.log_lines),
-      withdrawals_(manifest.limits.withdrawals) {}
+      withdrawals_(manifest.limits.withdrawals) {
+  configure({});
+}
 
 void Environment::log(std::uint32_t level, std::string_view text) {
   if (!lines_.take(now_)) {
@@ -142,10 +143,12 @@ std::int32_t Environment::config(std::string_view name, base::MutableBytes out) 
   return found == config_.end() ? ENTRESOL_NOT_FOUND : copy_out(octets(found->second), out);
 }
 
-void Environment::configure(const std::map<std::string, std::string>& values) {
-  config_ = {manifest_.config.begin(), manifest_.config.end()};
-  for (const auto& [name, value] : values)
-    if (auto found = config_.find(name); found != config_.end()) found->second = value;
+void Environment::configure(const ConfigValues& values) {
+  config_.clear();
+  for (const ConfigKey& key : manifest_.config) {
+    const auto set = values.find(key.name);
+    config_[key.name] = set == values.end() ? key.otherwise : set->second;
+  }
 }
 
 void Environment::metric(std::uint32_t number, double value) {

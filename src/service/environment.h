@@ -98,7 +98,7 @@ class Environment {
   // The next timer whose time has come, which is not set any more.
   std::optional<std::uint64_t> take_timer(base::TimePoint now);
   // Values that the operator has set; the manifest's defaults stand for the others.
-  void configure(const std::map<std::string, std::string>& values);
+  void configure(const ConfigValues& values);
   // The instance begins anew: timers and the ephemeral store are gone. Metrics go on.
   void restart();
 

@@ -20,7 +20,7 @@ class EnvironmentTest : public ::testing::Test {
     out.metrics = {{"hits", MetricKind::kCounter, ""},
                    {"load", MetricKind::kGauge, ""},
                    {"delay", MetricKind::kHistogram, ""}};
-    out.config = {{"limit", "10"}};
+    out.config = {{.name = "limit", .otherwise = "10", .help = ""}};
     return out;
   }
   EnvironmentTest() { at(seconds(100)); }

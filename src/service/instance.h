@@ -34,7 +34,7 @@ class Instance {
 
   // Before anything else. A program that faults here rests, as after any fault.
   void start(base::TimePoint now, std::int64_t unix_nanos);
-  void configure(const std::map<std::string, std::string>& values, base::TimePoint now,
+  void configure(const ConfigValues& values, base::TimePoint now,
                  std::int64_t unix_nanos);
   // Verdicts, each one that may be carried out. At most ENTRESOL_BATCH packets. False: the instance was not asked, or faulted,
   // and the manifest's fallback holds.

@@ -28,6 +28,7 @@ enum class Field : std::uint32_t {
   kTrafficClass = 1u << 7,
   kLength = 1u << 8,
 };
+inline constexpr std::size_t kMaxConfigText = 4096;
 inline constexpr std::array<std::string_view, 9> kFieldNames = {
     "source", "destination",   "flow",          "inner_protocol", "inner_flags",
     "port",   "next_protocol", "traffic_class", "length"};
@@ -62,6 +63,18 @@ struct Metric {
   std::string help;
 };
 
+enum class ConfigType : std::uint8_t { kText, kInteger, kBoolean };
+struct ConfigKey {
+  std::string name;
+  ConfigType type = ConfigType::kText;
+  std::string otherwise;                       // the value that holds if the operator sets none
+  std::uint64_t least = 0, most = UINT64_MAX;  // of an integer; of a text: its octets
+  std::string help;
+  // What is wrong with a value; empty: nothing.
+  std::string wrong(std::string_view value) const;
+};
+using ConfigValues = std::map<std::string, std::string>;
+
 // What becomes of packets while the service cannot be asked.
 enum class Fallback : std::uint8_t {
   kDrop,
@@ -76,10 +89,13 @@ struct Manifest {
   bool payload = false;
   Limits limits;
   Fallback fallback = Fallback::kDrop;
-  std::vector<Metric> metrics;                // by number
-  std::map<std::string, std::string> config;  // with its defaults
+  std::vector<Metric> metrics;    // by number
+  std::vector<ConfigKey> config;  // what an operator may set
 
   bool asks_for(Field field) const { return (fields & static_cast<Fields>(field)) != 0; }
+  const ConfigKey* find_config(std::string_view key) const;
+  // Why these values cannot be the service's configuration; empty: they can.
+  std::string wrong(const ConfigValues& values) const;
   bool may_keep() const { return !payload && (fields & kNeverKept) == 0; }
 };
 
