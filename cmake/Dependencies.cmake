@@ -12,3 +12,19 @@ if(ENTRESOL_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
 endif()
+
+# Wasmtime alone is no package: tools/wasmtime.py builds it, once, outside the build folder. tools/build.py says where.
+if(NOT ENTRESOL_WASMTIME)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  execute_process(COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tools/wasmtime.py --where
+                  OUTPUT_VARIABLE ENTRESOL_WASMTIME OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_VARIABLE wasmtime_error)
+endif()
+set(wasmtime_library "${ENTRESOL_WASMTIME}/lib/libentresol_wasmtime.a")
+if(NOT EXISTS "${wasmtime_library}")
+  message(FATAL_ERROR "No ${wasmtime_library}: build it with python3 tools/wasmtime.py (./run does so). ${wasmtime_error}")
+endif()
+add_library(wasmtime::wasmtime STATIC IMPORTED GLOBAL)
+set_target_properties(wasmtime::wasmtime PROPERTIES
+                      IMPORTED_LOCATION "${wasmtime_library}"
+                      INTERFACE_INCLUDE_DIRECTORIES "${ENTRESOL_WASMTIME}/include"
+                      INTERFACE_LINK_LIBRARIES "Threads::Threads;${CMAKE_DL_LIBS};m")

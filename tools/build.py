@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import ui
+import wasmtime
 
 OFF = {"ENTRESOL_TESTS": "OFF", "ENTRESOL_FUZZERS": "OFF", "ENTRESOL_BENCH": "OFF", "ENTRESOL_SANITIZE": ""}
 CLANG = {"CMAKE_C_COMPILER": "clang-19", "CMAKE_CXX_COMPILER": "clang++-19"}
@@ -25,6 +26,11 @@ def configure(name: str, *, source=ui.ROOT, build_dir=None, extra=None, quiet=Fa
     """Runs cmake if the wanted settings are not the ones that build_dir was last configured with."""
     build_dir = build_dir or ui.BUILD / name
     settings = {"CMAKE_BUILD_TYPE": "Release"} | CONFIGURATIONS[name] | (extra or {})
+    try:
+        settings["ENTRESOL_WASMTIME"] = str(wasmtime.ensure())
+    except (wasmtime.Failed, OSError) as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return None
     if shutil.which("ccache"):
         settings["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
         settings["CMAKE_C_COMPILER_LAUNCHER"] = "ccache"

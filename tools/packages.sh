@@ -4,7 +4,8 @@
 as_root=()
 if [[ $(id -u) -ne 0 ]]; then as_root=(sudo); fi
 
-# Prints "NAME MINIMUM" a line (MINIMUM may be -) for the sections given, without what other architectures need.
+# Prints "NAME MINIMUM [COMMAND]" a line (MINIMUM may be -) for the sections given, without what other architectures need.
+# COMMAND serves instead of the package where it is on PATH in that version.
 packages_of() {
   local architecture
   architecture=$(dpkg --print-architecture 2>/dev/null || uname -m)
@@ -14,21 +15,31 @@ packages_of() {
     NF == 0 || index(wanted, " " section " ") == 0 { next }
     {
       minimum = "-"
+      instead = ""
       for (i = 2; i <= NF; ++i) {
         if ($i == ">=") minimum = $(i + 1)
-        if ($i ~ /^\[.*\]$/ && $i != "[" architecture "]") next
+        if ($i ~ /^\[or:.*\]$/) instead = " " substr($i, 5, length($i) - 5)
+        else if ($i ~ /^\[.*\]$/ && $i != "[" architecture "]") next
       }
-      if (!seen[$1]++) print $1, minimum
+      if (!seen[$1]++) print $1, minimum instead
     }' packaging/debian-12.packages
 }
 
-# Prints those of the lines "NAME MINIMUM" on stdin that are not installed in at least that version.
+# Whether COMMAND runs and its --version names at least MINIMUM.
+command_serves() {
+  local version
+  version=$("$1" --version 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1) || return 1
+  dpkg --compare-versions "$version" ge "$2"
+}
+
+# Prints those of the lines "NAME MINIMUM [COMMAND]" on stdin that are not installed in at least that version.
 packages_missing() {
-  local name minimum wanted installed version
+  local name minimum instead wanted installed version
   wanted=$(cat)
   installed=$(cut -d' ' -f1 <<<"$wanted" |
     xargs dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n' 2>/dev/null | sort -u || true)
-  while read -r name minimum; do
+  while read -r name minimum instead; do
+    if [[ -n $instead ]] && command_serves "$instead" "$minimum"; then continue; fi
     version=$(awk -v name="$name" '$1 == name && $3 == "ii" { print $2; exit }' <<<"$installed")
     if [[ -z $version ]] || { [[ $minimum != - ]] && ! dpkg --compare-versions "$version" ge "$minimum"; }; then
       printf '%s %s\n' "$name" "$minimum"

@@ -67,11 +67,76 @@ class Packages(unittest.TestCase):
     def test_every_package_says_why(self):
         for line in (ui.ROOT / "packaging" / "debian-12.packages").read_text().splitlines():
             if line and line[0] not in "#[":
-                self.assertRegex(line, r"^[a-z0-9+.-]+( >= \S+)?( \[\w+\])?\s+# \w+", line)
+                self.assertRegex(line, r"^[a-z0-9+.-]+( >= \S+)?( \[(\w+|or:\w+)\])?\s+# \w+", line)
 
     def test_missing_and_too_old(self):
         self.assertEqual(self.shell("packages_missing", "bash -\nno-such-package -\nbash 999:1\n"),
                          "no-such-package -\nbash 999:1\n")
+
+    def test_a_command_serves_instead(self):
+        self.assertIn("cargo-web 1.95 cargo\n", self.shell("packages_of build"))
+        self.assertEqual(self.shell("packages_missing", "no-such-package 3.0 bash\nno-such-package 999 bash\n"
+                                    "no-such-package 1 no-such-command\n"),
+                         "no-such-package 999\nno-such-package 1\n")
+
+
+class Wasmtime(unittest.TestCase):
+    """With a compiler of three lines, which counts how often it was called."""
+
+    CARGO = """#!/bin/sh
+[ "$1" = --version ] && exit
+echo run >>"$ENTRESOL_CACHE/runs"
+%s
+echo '{"reason":"build-script-executed","package_id":"x#wasmtime-c-api-impl@1","out_dir":"'$ENTRESOL_CACHE/out'"}'
+echo '{"reason":"compiler-artifact","package_id":"y","target":{"name":"entresol_wasmtime"},"filenames":["'$ENTRESOL_CACHE/out/a.a'"]}'
+"""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / "out/include").mkdir(parents=True)
+        (self.folder / "out/include/wasmtime.h").touch()
+        subprocess.run(["ar", "qc", self.folder / "out/a.a"], check=True)
+        self.tool("rustc", "#!/bin/sh\necho rustc 1.95.0\necho host: here\n")
+        self.tool("cargo", self.CARGO % "")
+
+    def tool(self, name: str, script: str) -> None:
+        (self.folder / name).write_text(script)
+        (self.folder / name).chmod(0o755)
+
+    def start(self, *words: str):
+        environment = {"ENTRESOL_CACHE": str(self.folder), "BUILD_DIR": str(self.folder / "build"),
+                       "PATH": f"{self.folder}:/usr/bin:/bin"}
+        return subprocess.Popen([sys.executable, "-B", ui.ROOT / "tools/wasmtime.py", *words], env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def made(self) -> list[Path]:
+        return [path for path in self.folder.glob("wasmtime-*") if path.is_dir()]
+
+    def test_two_at_once_build_once(self):
+        running = [self.start(), self.start()]
+        said = [process.communicate()[0].splitlines()[-1] for process in running]
+        self.assertEqual((self.folder / "runs").read_text(), "run\n")
+        self.assertEqual(said, [str(self.made()[0])] * 2)
+        self.assertTrue((self.made()[0] / "lib/libentresol_wasmtime.a").is_file())
+        self.tool("rustc", "#!/bin/sh\necho rustc 1.63.0\necho host: here\n")
+        self.assertEqual(self.start("--where").communicate()[0], f"{self.made()[0]}\n", "the compiler is too old to build another")
+
+    def test_what_failed_is_not_there(self):
+        self.tool("cargo", self.CARGO % "echo 'error: could not resolve host: index.crates.io'; exit 101")
+        process = self.start()
+        said = process.communicate()[0]
+        self.assertEqual((process.returncode, self.made()), (1, []))
+        self.assertIn("Do this once with a network", said)
+        self.assertIn("not built here", self.start("--where").communicate()[0])
+
+    def test_no_compiler(self):
+        (self.folder / "cargo").unlink()
+        (self.folder / "rustc").write_text("#!/bin/sh\necho rustc 1.94.9\necho host: here\n")
+        process = self.start()
+        self.assertIn("apt-get install cargo-web", process.communicate()[0])
+        self.assertEqual(process.returncode, 1)
 
 
 class Suites(unittest.TestCase):
