@@ -92,6 +92,7 @@ class Environment {
   void held(std::uint32_t handle) { held_.insert(handle); }
   void held_no_more(std::uint32_t handle) { held_.erase(handle); }
   std::size_t held() const { return held_.size(); }
+  bool asked() const { return withdrawn_ || !releases_.empty(); }
   std::vector<Release> take_releases() { return std::exchange(releases_, {}); }
   bool take_withdrawal() { return std::exchange(withdrawn_, false); }
   base::TimePoint next_timer() const { return due_.empty() ? base::kNever : due_.begin()->first; }

@@ -47,6 +47,14 @@ class Instance {
   // False: it cannot be carried out, and is a drop now.
   bool check(entresol_verdict& verdict) const;
 
+  // What the next call will need, asked for before its turn where there are many instances; the second once the first has
+  // come.
+  void prefetch() const {
+    for (std::size_t line = 0; line < sizeof *this; line += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(this) + line);
+  }
+  void prefetch_program() const { program_->prefetch(); }
+
   Environment& environment() { return environment_; }
   const Environment& environment() const { return environment_; }
   const Manifest& manifest() const { return manifest_; }

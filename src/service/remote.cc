@@ -1,0 +1,262 @@
+// Top to bottom: packets out, what comes back, the order of flows, packets that are held.
+#include "service/remote.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "service/verdict.h"
+
+namespace entresol::service {
+namespace {
+
+using base::DropReason;
+using layer::forwarding::Miss;
+using layer::forwarding::Returned;
+
+std::uint32_t hash_of(const layer::forwarding::DecisionKey& key) {
+  std::uint64_t hash = 0;
+  for (const std::uint64_t word : key.words) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 32;
+  }
+  return static_cast<std::uint32_t>(hash);
+}
+
+}  // namespace
+
+Remote::Remote(Crossing& crossing, std::size_t slots) : crossing_(crossing), slots_(slots) {
+  free_.reserve(slots);
+  for (std::size_t i = slots; i > 0; --i) free_.push_back(static_cast<std::uint32_t>(i - 1));
+}
+
+RemoteService& Remote::add(Manifest manifest, std::uint32_t number) {
+  RemoteService& service = services_[number];
+  service = {};
+  service.number = number;
+  service.manifest = std::move(manifest);
+  return service;
+}
+
+RemoteService* Remote::find(std::uint32_t number) {
+  const auto found = services_.find(number);
+  return found == services_.end() ? nullptr : &found->second;
+}
+
+void Remote::remove(std::uint32_t number, base::TimePoint now) {
+  for (auto& [handle, slot] : held_)
+    if (slots_[slot].service == number) {
+      const auto same = ends_.equal_range(slots_[slot].end);
+      for (auto each = same.first; each != same.second; ++each)
+        if (each->second == handle) {
+          ends_.erase(each);
+          break;
+        }
+      slots_[slot].end = now;
+      ends_.emplace(now, handle);
+    }
+  end_holds(now);
+  services_.erase(number);
+}
+
+// ---- packets out -------------------------------------------------------------------------------------------------
+
+void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& shown) {
+  const base::ByteView packet = miss.view.packet();
+  if (free_.empty() || service.waiting >= service.manifest.limits.waiting ||
+      packet.size() > crossing_.slot_size()) {
+    ++service.queue_full;
+    miss.drop = DropReason::service_queue_full;
+    return;
+  }
+  const std::uint32_t slot = free_.back();
+  free_.pop_back();
+  std::memcpy(crossing_.buffer(slot), packet.data(), packet.size());
+  const Key key = Key::of(packet.data(), miss.ingress);
+  const std::uint32_t flow = hash_of(key) % kFlows;
+  slots_[slot] = {miss.ingress,     miss.ingress_generation, static_cast<std::uint32_t>(packet.size()),
+                  flow,             service.number,          shown.handle,
+                  base::TimePoint{}};
+  miss.taken = true;
+  ++service.waiting;
+  ++service.packets;
+  Count& count = counts_[flow];
+  ++count.away;
+  if (count.away > 1)
+    if (Draining* known = draining(flow, key)) {
+      if (count.crossing > 0) {
+        known->behind.push_back(slot);
+      } else {
+        answer(slot, known->verdict);
+      }
+      return;
+    }
+  ++count.crossing;
+  // There are as many places as slots.
+  *crossing_.jobs.room() = {slot, service.number, shown};
+  crossing_.jobs.push();
+}
+
+void Remote::flush() {
+  if (crossing_.jobs.publish() && crossing_.thread_sleeps.exchange(false)) crossing_.wake_thread();
+}
+
+// ---- what comes back ---------------------------------------------------------------------------------------------
+
+std::uint32_t Remote::collect(std::vector<Returned>& out, std::size_t most, base::TimePoint now) {
+  end_holds(now);
+  const std::size_t n = crossing_.done.available();
+  for (std::size_t i = 0; i < n; ++i) take(crossing_.done[i], now);
+  if (n > 0) crossing_.done.pop(n);
+  for (; !ready_.empty() && out.size() < most; ready_.pop_front()) give(ready_.front(), out);
+  return std::exchange(withdrawals_, 0);
+}
+
+void Remote::take(const Done& done, base::TimePoint now) {
+  RemoteService* const service = find(done.instance);
+  switch (done.kind) {
+    case DoneKind::kWithdrawal:
+      if (service == nullptr) return;
+      ++service->withdrawals;
+      ++withdrawals_;
+      return;
+    case DoneKind::kRelease: {
+      const auto found = held_.find(done.handle);
+      if (found == held_.end() || slots_[found->second].service != done.instance) return;
+      const std::uint32_t slot = found->second;
+      const auto same = ends_.equal_range(slots_[slot].end);
+      ends_.erase(std::find_if(same.first, same.second,
+                               [&](const auto& each) { return each.second == done.handle; }));
+      held_.erase(found);
+      if (service != nullptr) --service->held;
+      answer(slot, done.verdict);
+      return;
+    }
+    case DoneKind::kFallback:
+    case DoneKind::kVerdict:
+      break;
+  }
+  const std::uint32_t flow = slots_[done.slot].flow;
+  if (done.kind == DoneKind::kFallback || service == nullptr) {
+    if (service != nullptr) ++service->fallbacks;
+    if (service != nullptr && service->manifest.fallback == Fallback::kDeliver) {
+      entresol_verdict deliver{};
+      deliver.action = ENTRESOL_DELIVER;
+      deliver.to = to_author(
+          wire::load_name(crossing_.buffer(done.slot) + wire::offset::kDestination));
+      answer(done.slot, deliver);
+    } else {
+      answer_drop(done.slot, DropReason::service_unavailable);
+    }
+  } else if (done.verdict.action == ENTRESOL_HOLD) {
+    hold(done.slot, done, *service, now);
+  } else if (done.verdict.action == ENTRESOL_REPLICATE) {
+    replicate(done.slot);
+  } else {
+    answer(done.slot, done.verdict);
+  }
+  back_from_crossing(flow);
+}
+
+void Remote::answer(std::uint32_t slot, const entresol_verdict& verdict) {
+  Ready ready{slot, {}, false, verdict.keep != 0};
+  carry_out(verdict, ready.answer);
+  if (ready.keep && counts_[slots_[slot].flow].away > 1) {
+    const Key key = key_of(slot);
+    if (Draining* known = draining(slots_[slot].flow, key)) {
+      known->verdict = verdict;
+    } else {
+      draining_.push_back({key, slots_[slot].flow, verdict, {}});
+    }
+  }
+  ready_.push_back(std::move(ready));
+}
+
+void Remote::answer_drop(std::uint32_t slot, DropReason reason) {
+  Ready ready{slot, {}, false, false};
+  ready.answer.drop = reason;
+  ready_.push_back(std::move(ready));
+}
+
+void Remote::replicate(std::uint32_t slot) {
+  const std::vector<entresol_name>& names = crossing_.names(slot);
+  if (names.empty()) return answer(slot, {});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Ready ready{slot, {}, i + 1 < names.size(), false};
+    ready.answer.to = from_author(names[i]);
+    ready_.push_back(std::move(ready));
+  }
+}
+
+// ---- the order of flows ------------------------------------------------------------------------------------------
+
+Remote::Key Remote::key_of(std::uint32_t slot) {
+  return Key::of(crossing_.buffer(slot), slots_[slot].ingress);
+}
+
+Remote::Draining* Remote::draining(std::uint32_t flow, const Key& key) {
+  for (Draining& each : draining_)
+    if (each.flow == flow && each.key == key) return &each;
+  return nullptr;
+}
+
+// What has queued behind the flow's last packet at the other side follows it.
+void Remote::back_from_crossing(std::uint32_t flow) {
+  if (--counts_[flow].crossing > 0) return;
+  for (std::size_t i = 0; i < draining_.size(); ++i) {
+    if (draining_[i].flow != flow) continue;
+    const auto behind = std::exchange(draining_[i].behind, {});
+    const entresol_verdict verdict = draining_[i].verdict;
+    for (const std::uint32_t slot : behind) answer(slot, verdict);
+  }
+}
+
+void Remote::give(Ready& ready, std::vector<Returned>& out) {
+  const Slot& slot = slots_[ready.slot];
+  Returned& answer = out.emplace_back(ready.answer);
+  answer.ingress = slot.ingress;
+  answer.ingress_generation = slot.ingress_generation;
+  answer.packet = {crossing_.buffer(ready.slot), slot.size};
+  if (ready.copied) {
+    // The pipeline changes what it gets.
+    answer.packet = copies_.emplace_back(answer.packet.begin(), answer.packet.end());
+    return;
+  }
+  given_.push_back(ready.slot);
+  if (RemoteService* service = find(slot.service)) --service->waiting;
+  const bool last = --counts_[slot.flow].away == 0;
+  answer.keep = ready.keep && last;
+  if (last)
+    std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });
+}
+
+void Remote::release_given() {
+  free_.insert(free_.end(), given_.begin(), given_.end());
+  given_.clear();
+  copies_.clear();
+}
+
+// ---- packets that are held ---------------------------------------------------------------------------------------
+
+void Remote::hold(std::uint32_t slot, const Done& done, RemoteService& service,
+                  base::TimePoint now) {
+  if (service.held >= service.manifest.limits.held)
+    return answer_drop(slot, DropReason::service_queue_full);
+  ++service.held;
+  slots_[slot].handle = done.handle;
+  slots_[slot].end = hold_ends(done.verdict, now);
+  held_[done.handle] = slot;
+  ends_.emplace(slots_[slot].end, done.handle);
+}
+
+void Remote::end_holds(base::TimePoint now) {
+  while (!ends_.empty() && ends_.begin()->first <= now) {
+    const auto found = held_.find(ends_.begin()->second);
+    ends_.erase(ends_.begin());
+    if (found == held_.end()) continue;
+    if (RemoteService* service = find(slots_[found->second].service)) --service->held;
+    answer_drop(found->second, DropReason::service_hold_ended);
+    held_.erase(found);
+  }
+}
+
+}  // namespace entresol::service

@@ -1,0 +1,109 @@
+// A worker's side of a crossing: packets are copied into buffers and sent over, verdicts come back in the order of each
+// flow. While packets of a flow are away, its later ones queue behind them, and a verdict for the whole flow counts once
+// the last of them is back: nothing overtakes.
+//
+// One thread: the worker's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "layer/forwarding/pipeline.h"
+#include "service/crossing.h"
+#include "service/manifest.h"
+
+namespace entresol::service {
+
+// A service at the other side, as the worker knows it.
+struct RemoteService {
+  std::uint32_t number = 0;
+  Manifest manifest;
+  std::uint32_t withdrawals = 0;
+  std::size_t waiting = 0, held = 0;  // packets
+  std::uint64_t packets = 0, fallbacks = 0, queue_full = 0;
+};
+
+class Remote {
+ public:
+  explicit Remote(Crossing& crossing, std::size_t slots);
+
+  RemoteService& add(Manifest manifest, std::uint32_t number);
+  // What it holds ends; what comes back of it later is its fallback.
+  void remove(std::uint32_t number, base::TimePoint now);
+  RemoteService* find(std::uint32_t number);
+
+  // Takes a copy of the packet, or says why not.
+  void submit(RemoteService& service, layer::forwarding::Miss& miss, const entresol_packet& shown);
+  // After the last submit() of a batch.
+  void flush();
+  // What has come back, at most `most` packets, is appended; their bytes are valid until release_given(). Returns how many
+  // withdrawals there were.
+  std::uint32_t collect(std::vector<layer::forwarding::Returned>& out, std::size_t most,
+                        base::TimePoint now);
+  void release_given();
+  bool ready() const { return !ready_.empty() || !crossing_.done.empty(); }
+  base::TimePoint next_end() const { return ends_.empty() ? base::kNever : ends_.begin()->first; }
+  std::size_t away() const { return slots_.size() - free_.size(); }  // buffers in use
+
+ private:
+  using Key = layer::forwarding::DecisionKey;
+  struct Slot {
+    layer::forwarding::LinkId ingress;
+    std::uint32_t ingress_generation = 0;
+    std::uint32_t size = 0;
+    std::uint32_t flow = 0;  // of counts_
+    std::uint32_t service = 0;
+    std::uint32_t handle = 0;
+    base::TimePoint end{};  // of a held one
+  };
+  // Of all flows with one hash.
+  struct Count {
+    std::uint32_t crossing = 0;  // at the other side
+    std::uint32_t away = 0;      // not given back to the pipeline yet
+  };
+  // A flow whose verdict is known while some of its packets are still away.
+  struct Draining {
+    Key key;
+    std::uint32_t flow = 0;
+    entresol_verdict verdict{};
+    std::deque<std::uint32_t> behind;  // slots
+  };
+  struct Ready {
+    std::uint32_t slot = 0;
+    layer::forwarding::Returned answer;
+    bool copied = false;  // another one of this slot follows
+    bool keep = false;
+  };
+  static constexpr std::size_t kFlows = 8192;
+
+  Key key_of(std::uint32_t slot);
+  Draining* draining(std::uint32_t flow, const Key& key);
+  void take(const Done& done, base::TimePoint now);
+  void hold(std::uint32_t slot, const Done& done, RemoteService& service, base::TimePoint now);
+  void end_holds(base::TimePoint now);
+  void answer(std::uint32_t slot, const entresol_verdict& verdict);
+  void answer_drop(std::uint32_t slot, base::DropReason reason);
+  void replicate(std::uint32_t slot);
+  void back_from_crossing(std::uint32_t flow);
+  void give(Ready& ready, std::vector<layer::forwarding::Returned>& out);
+
+  Crossing& crossing_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::map<std::uint32_t, RemoteService> services_;
+  std::array<Count, kFlows> counts_{};
+  std::vector<Draining> draining_;
+  std::unordered_map<std::uint32_t, std::uint32_t> held_;  // slots by handle
+  std::multimap<base::TimePoint, std::uint32_t> ends_;     // handles
+  std::deque<Ready> ready_;
+  std::vector<std::uint32_t> given_;  // slots whose bytes the pipeline has
+  std::deque<base::Bytes> copies_;
+  std::uint32_t withdrawals_ = 0;
+};
+
+}  // namespace entresol::service

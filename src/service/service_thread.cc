@@ -1,0 +1,175 @@
+#include "service/service_thread.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace entresol::service {
+namespace {
+
+constexpr std::size_t kPass = 256;  // jobs of one pass: then posts and timers have their turn
+constexpr std::size_t kAhead = 4;   // instances are asked for this many before their turn
+
+}  // namespace
+
+ServiceThread::ServiceThread(Crossing& crossing) : crossing_(crossing), next_(kPass) {
+  active_.reserve(kPass);
+  packets_.resize(ENTRESOL_BATCH);
+  verdicts_.resize(ENTRESOL_BATCH);
+  out_.resize(ENTRESOL_OUT_SIZE);
+}
+
+void ServiceThread::post(std::function<void(ServiceThread&)> act) {
+  const std::lock_guard lock(posts_mutex_);
+  posts_.push_back(std::move(act));
+  posted_.store(true, std::memory_order_release);
+}
+
+void ServiceThread::take_posts() {
+  if (!posted_.load(std::memory_order_acquire)) return;
+  std::vector<std::function<void(ServiceThread&)>> posts;
+  {
+    const std::lock_guard lock(posts_mutex_);
+    posts.swap(posts_);
+    posted_.store(false, std::memory_order_relaxed);
+  }
+  for (const auto& act : posts) act(*this);
+}
+
+void ServiceThread::add(std::uint32_t number, std::unique_ptr<Instance> instance,
+                        base::TimePoint now, std::int64_t unix_nanos) {
+  if (seats_.size() <= number) seats_.resize(number + 1);
+  instance->start(now, unix_nanos);
+  next_timer_ = std::min(next_timer_, instance->next_timer());
+  seats_[number].instance = std::move(instance);
+}
+
+void ServiceThread::remove(std::uint32_t number) {
+  if (number < seats_.size()) seats_[number].instance.reset();
+}
+
+bool ServiceThread::pass(base::TimePoint now, std::int64_t unix_nanos) {
+  now_ = now;
+  unix_nanos_ = unix_nanos;
+  take_posts();
+  flush_late();
+  const std::size_t n = std::min(crossing_.jobs.available(), kPass);
+  if (n > 0) run_jobs(n);
+  if (next_timer_ <= now) run_timers();
+  if (crossing_.done.publish() && crossing_.worker_sleeps.exchange(false)) crossing_.wake_worker();
+  return n > 0;
+}
+
+// The jobs of each instance are asked together, in their order; instances in order of their first.
+void ServiceThread::run_jobs(std::size_t n) {
+  ++pass_;
+  active_.clear();
+  for (std::size_t i = 0; i < n + kAhead; ++i) {
+    if (i < n && crossing_.jobs[i].instance < seats_.size())
+      __builtin_prefetch(&seats_[crossing_.jobs[i].instance]);
+    if (i < kAhead) continue;
+    const auto job = static_cast<std::uint32_t>(i - kAhead);
+    const std::uint32_t number = crossing_.jobs[job].instance;
+    if (number >= seats_.size() || seats_[number].instance == nullptr) {
+      say({DoneKind::kFallback, crossing_.jobs[job].slot, number, 0, {}});
+      continue;
+    }
+    Seat& seat = seats_[number];
+    next_[job] = kNone;
+    if (seat.pass != pass_) {
+      seat.pass = pass_;
+      seat.first = job;
+      active_.push_back(number);
+    } else {
+      next_[seat.last] = job;
+    }
+    seat.last = job;
+  }
+  for (std::size_t i = 0; i < active_.size() + 2 * kAhead; ++i) {
+    if (i < active_.size()) seats_[active_[i]].instance->prefetch();
+    if (i >= kAhead && i - kAhead < active_.size())
+      seats_[active_[i - kAhead]].instance->prefetch_program();
+    if (i >= 2 * kAhead) ask(active_[i - 2 * kAhead]);
+  }
+  crossing_.jobs.pop(n);
+}
+
+void ServiceThread::ask(std::uint32_t number) {
+  Instance& instance = *seats_[number].instance;
+  std::array<std::uint32_t, ENTRESOL_BATCH> slots;
+  std::uint32_t job = seats_[number].first;
+  while (job != kNone) {
+    std::uint32_t n = 0;
+    for (; job != kNone && n < ENTRESOL_BATCH; job = next_[job], ++n) {
+      packets_[n] = crossing_.jobs[job].packet;
+      slots[n] = crossing_.jobs[job].slot;
+      verdicts_[n] = {};
+    }
+    const entresol_batch batch{n, 0, packets_.data(), verdicts_.data(), nullptr, out_.data()};
+    const bool asked = instance.packets(batch, now_, unix_nanos_);
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const entresol_verdict& verdict = verdicts_[i];
+      // Before the verdict is seen: the packet may be released by the time it is held.
+      if (asked && verdict.action == ENTRESOL_HOLD)
+        instance.environment().held(packets_[i].handle);
+      if (asked && verdict.action == ENTRESOL_REPLICATE) take_names(slots[i], verdict);
+      say({asked ? DoneKind::kVerdict : DoneKind::kFallback, slots[i], number, packets_[i].handle,
+           verdict});
+    }
+  }
+  after_call(number, instance);
+}
+
+void ServiceThread::take_names(std::uint32_t slot, const entresol_verdict& verdict) {
+  std::vector<entresol_name>& names = crossing_.names(slot);
+  names.resize(verdict.count);
+  std::memcpy(names.data(), out_.data() + verdict.data, verdict.count * sizeof(entresol_name));
+}
+
+// What the instance has asked for meanwhile.
+void ServiceThread::after_call(std::uint32_t number, Instance& instance) {
+  Environment& environment = instance.environment();
+  next_timer_ = std::min(next_timer_, instance.next_timer());
+  if (!environment.asked()) return;
+  for (const Environment::Release& release : environment.take_releases()) {
+    Done done{DoneKind::kRelease, 0, number, release.handle, release.verdict};
+    instance.check(done.verdict);
+    say(done);
+  }
+  if (environment.take_withdrawal()) say({DoneKind::kWithdrawal, 0, number, 0, {}});
+}
+
+void ServiceThread::say(const Done& done) {
+  Done* room = late_.empty() ? crossing_.done.room() : nullptr;
+  if (room == nullptr) {
+    late_.push_back(done);
+    return;
+  }
+  *room = done;
+  crossing_.done.push();
+}
+
+// What there was no room for: the worker has not taken what it was told.
+void ServiceThread::flush_late() {
+  while (!late_.empty()) {
+    Done* room = crossing_.done.room();
+    if (room == nullptr) return;
+    *room = late_.front();
+    crossing_.done.push();
+    late_.pop_front();
+  }
+}
+
+void ServiceThread::run_timers() {
+  next_timer_ = base::kNever;
+  for (std::uint32_t number = 0; number < seats_.size(); ++number) {
+    Instance* instance = seats_[number].instance.get();
+    if (instance == nullptr) continue;
+    if (instance->next_timer() <= now_) {
+      instance->run_due(now_, unix_nanos_);
+      after_call(number, *instance);
+    }
+    next_timer_ = std::min(next_timer_, instance->next_timer());
+  }
+}
+
+}  // namespace entresol::service

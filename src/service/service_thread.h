@@ -1,0 +1,78 @@
+// The thread that runs instances which a worker does not wait for: one pass takes what has come, groups it by instance,
+// asks each, and publishes the verdicts. Thread and sleep are the role's; this is what it does while awake.
+//
+// One thread, but for post().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "service/crossing.h"
+#include "service/instance.h"
+
+namespace entresol::service {
+
+class ServiceThread {
+ public:
+  // Outlives the crossing's use by this side.
+  explicit ServiceThread(Crossing& crossing);
+
+  // From any thread: `act` is called in the next pass.
+  void post(std::function<void(ServiceThread&)> act);
+
+  // Within a pass, or before the thread begins. `number` is what jobs name. The instance has not been started.
+  void add(std::uint32_t number, std::unique_ptr<Instance> instance, base::TimePoint now,
+           std::int64_t unix_nanos);
+  void remove(std::uint32_t number);
+  Instance* find(std::uint32_t number) {
+    return number < seats_.size() ? seats_[number].instance.get() : nullptr;
+  }
+
+  // Whether anything was done.
+  bool pass(base::TimePoint now, std::int64_t unix_nanos);
+  // When a pass is due although nothing comes.
+  base::TimePoint next_timer() const { return next_timer_; }
+  // Nothing waits: it may sleep, if it still says so after it has announced that in the crossing.
+  bool idle() const {
+    return crossing_.jobs.empty() && late_.empty() && !posted_.load(std::memory_order_acquire);
+  }
+
+ private:
+  static constexpr std::uint32_t kNone = ~0u;
+  // An instance, and its jobs of this pass: a chain through next_.
+  struct Seat {
+    std::unique_ptr<Instance> instance;
+    std::uint32_t pass = 0, first = kNone, last = kNone;
+  };
+  void take_posts();
+  void run_jobs(std::size_t n);
+  void ask(std::uint32_t number);
+  void take_names(std::uint32_t slot, const entresol_verdict& verdict);
+  void after_call(std::uint32_t number, Instance& instance);
+  void say(const Done& done);
+  void flush_late();
+  void run_timers();
+
+  Crossing& crossing_;
+  base::TimePoint now_{};
+  std::int64_t unix_nanos_ = 0;
+  std::vector<Seat> seats_;  // by number
+  std::uint32_t pass_ = 0;
+  std::vector<std::uint32_t> next_;    // by job of this pass
+  std::vector<std::uint32_t> active_;  // instances of this pass, in order of first use
+  std::vector<entresol_packet> packets_;
+  std::vector<entresol_verdict> verdicts_;
+  base::Bytes out_;
+  std::deque<Done> late_;
+  base::TimePoint next_timer_ = base::kNever;
+  std::atomic<bool> posted_{false};
+  std::mutex posts_mutex_;
+  std::vector<std::function<void(ServiceThread&)>> posts_;
+};
+
+}  // namespace entresol::service
