@@ -64,5 +64,11 @@ inline constexpr std::string_view kHttpBadRequest = "E0605";  // malformed
 inline constexpr std::string_view kHttpTooLarge = "E0606";    // header or body of a request
 inline constexpr std::string_view kHttpInternal = "E0607";    // the server failed
 inline constexpr std::string_view kHttpBusy = "E0608";        // the server stops, or has no room
+// Modules of services (07xx).
+inline constexpr std::string_view kModuleMalformed =
+    "E0701";  // no module, or one that needs what is off
+inline constexpr std::string_view kModuleCode = "E0702";  // compiled code that is not to be run
+inline constexpr std::string_view kModuleUnfit =
+    "E0703";  // imports what is not granted, or lacks an entry
 
 }  // namespace entresol::base::code

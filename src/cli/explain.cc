@@ -207,6 +207,18 @@ constexpr Explanation kExplanations[] = {
     {code::kHttpBusy, "The server has no room at the moment, or is stopping",
      "Ask again in a moment. Members that have proved who they are keep their place when strangers "
      "crowd in."},
+    {code::kModuleMalformed, "The file is no WebAssembly module that runs here",
+     "Either it is damaged, or it uses what is off: threads, several memories, 64-bit memories, "
+     "exceptions, tail calls, garbage collection; or its memory is larger than an instance's may "
+     "be. The "
+     "message has the compiler's own reason. Build it with clang 19 for wasm32."},
+    {code::kModuleCode, "Compiled code in the cache is not to be run",
+     "It is damaged, or was made by another version, for another CPU, or by another node. Nothing "
+     "of "
+     "it was run; the module is compiled anew."},
+    {code::kModuleUnfit, "The module does not fit what this node offers or expects",
+     "The message lists each import that is not granted, and each function that the module has to "
+     "export and does not, or with another type."},
 };
 
 }  // namespace

@@ -1,0 +1,1 @@
+entresol_fuzzer(sandbox_module SOURCE sandbox_module_fuzz.cc DEPS entresol_service_sandbox)
