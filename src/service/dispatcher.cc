@@ -4,58 +4,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "service/verdict.h"
+
 namespace entresol::service {
 namespace {
+
+// So that they fit a batch of the pipeline whatever their sizes.
+constexpr std::size_t kRemoteGroup = 128;
 
 using base::DropReason;
 using layer::forwarding::Miss;
 using layer::forwarding::Returned;
-
-constexpr base::Duration kUsualHold = std::chrono::seconds(1);
-
-entresol_name name_of(const wire::Name& name) {
-  entresol_name out;
-  std::copy(name.octets.begin(), name.octets.end(), out.octets);
-  return out;
-}
-wire::Name name_of(const entresol_name& name) {
-  wire::Name out;
-  std::copy(std::begin(name.octets), std::end(name.octets), out.octets.begin());
-  return out;
-}
-
-entresol_packet show(const wire::HeaderView& view, const Manifest& manifest) {
-  entresol_packet packet{};
-  if (manifest.asks_for(Field::kSource)) packet.source = name_of(view.source());
-  if (manifest.asks_for(Field::kDestination)) packet.destination = name_of(view.destination());
-  if (manifest.asks_for(Field::kFlow)) packet.flow = view.flow_id();
-  if (manifest.asks_for(Field::kInnerProtocol)) packet.inner_protocol = view.inner_protocol();
-  if (manifest.asks_for(Field::kInnerFlags)) packet.inner_flags = view.inner_flags();
-  if (manifest.asks_for(Field::kPort)) packet.port = view.responder_port();
-  if (manifest.asks_for(Field::kNextProtocol)) packet.next_protocol = view.next_protocol();
-  if (manifest.asks_for(Field::kTrafficClass)) packet.traffic_class = view.traffic_class();
-  if (manifest.asks_for(Field::kLength))
-    packet.length = static_cast<std::uint16_t>(view.payload_size());
-  return packet;
-}
-
-// What a verdict says, for a packet in the pipeline and for one that comes back.
-template <typename Answer>
-void take(const entresol_verdict& verdict, Answer& answer) {
-  answer.keep = verdict.keep != 0;
-  answer.lifetime_ms = verdict.lifetime_ms;
-  switch (verdict.action) {
-    case ENTRESOL_DELIVER:
-      answer.to = name_of(verdict.to);
-      return;
-    case ENTRESOL_REFUSE:
-      answer.drop = DropReason::refused_by_rule;
-      return;
-    default:
-      answer.drop = DropReason::refused_by_service;
-      return;
-  }
-}
 
 }  // namespace
 
@@ -63,9 +22,22 @@ void take(const entresol_verdict& verdict, Answer& answer) {
 
 void Dispatcher::add(std::unique_ptr<Instance> instance) {
   const ServiceId id = instance->manifest().id;
-  remove(id);
+  remove(id, {});
   Entry& entry = entries_[id];
   entry.instance = std::move(instance);
+  prepare(entry);
+}
+
+void Dispatcher::add(Manifest manifest, Remote& remote, std::uint32_t number) {
+  const ServiceId id = manifest.id;
+  remove(id, {});
+  remote_ = &remote;
+  Entry& entry = entries_[id];
+  entry.remote = &remote.add(std::move(manifest), number);
+  prepare(entry);
+}
+
+void Dispatcher::prepare(Entry& entry) {
   // So that no batch allocates.
   entry.misses.reserve(layer::forwarding::kBatch);
   entry.packets.reserve(ENTRESOL_BATCH);
@@ -74,15 +46,24 @@ void Dispatcher::add(std::unique_ptr<Instance> instance) {
   ++generation_;
 }
 
-bool Dispatcher::remove(ServiceId id) {
+bool Dispatcher::remove(ServiceId id, base::TimePoint now) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return false;
+  Entry& entry = found->second;
   // What it has withdrawn stays withdrawn under the next one with this id.
-  generation_ += found->second.withdrawals + 1;
-  withdrawals_ -= found->second.withdrawals;
-  end_holds(found->second, base::kNever);
+  const std::uint32_t withdrawn =
+      entry.remote != nullptr ? entry.remote->withdrawals : entry.withdrawals;
+  generation_ += withdrawn + 1;
+  withdrawals_ -= withdrawn;
+  if (entry.remote != nullptr) remote_->remove(entry.remote->number, now);
+  if (entry.instance != nullptr) end_holds(entry, base::kNever);
   entries_.erase(found);
   return true;
+}
+
+RemoteService* Dispatcher::find_remote(ServiceId id) {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : found->second.remote;
 }
 
 Instance* Dispatcher::find(ServiceId id) {
@@ -92,7 +73,8 @@ Instance* Dispatcher::find(ServiceId id) {
 
 std::vector<const Instance*> Dispatcher::instances() const {
   std::map<ServiceId, const Instance*> sorted;
-  for (const auto& [id, entry] : entries_) sorted.emplace(id, entry.instance.get());
+  for (const auto& [id, entry] : entries_)
+    if (entry.instance != nullptr) sorted.emplace(id, entry.instance.get());
   std::vector<const Instance*> out;
   for (const auto& [id, instance] : sorted) out.push_back(instance);
   return out;
@@ -120,9 +102,19 @@ void Dispatcher::decide(std::span<Miss> misses, base::TimePoint now) {
   }
   for (auto& [id, entry] : entries_)
     if (!entry.misses.empty()) ask(entry, misses, now);
+  if (remote_ != nullptr) remote_->flush();
 }
 
 void Dispatcher::ask(Entry& entry, std::span<Miss> misses, base::TimePoint now) {
+  if (entry.remote != nullptr) {
+    for (const std::size_t i : entry.misses) {
+      entresol_packet shown = show(misses[i].view, entry.remote->manifest);
+      shown.handle = next_handle();
+      remote_->submit(*entry.remote, misses[i], shown);
+    }
+    entry.misses.clear();
+    return;
+  }
   for (std::size_t at = 0; at < entry.misses.size(); at += ENTRESOL_BATCH) {
     const std::size_t n = std::min<std::size_t>(ENTRESOL_BATCH, entry.misses.size() - at);
     ask_some(entry, std::span(entry.misses).subspan(at, n), misses, now);
@@ -136,8 +128,7 @@ void Dispatcher::ask_some(Entry& entry, std::span<const std::size_t> which, std:
   entry.packets.clear();
   for (const std::size_t i : which) {
     entry.packets.push_back(show(misses[i].view, manifest));
-    if (++last_handle_ == 0) ++last_handle_;
-    entry.packets.back().handle = last_handle_;
+    entry.packets.back().handle = next_handle();
   }
   entry.verdicts.assign(which.size(), entresol_verdict{});
   const entresol_batch batch{.count = static_cast<std::uint32_t>(which.size()),
@@ -154,21 +145,21 @@ void Dispatcher::ask_some(Entry& entry, std::span<const std::size_t> which, std:
     return after_call(entry);
   }
   for (std::size_t k = 0; k < which.size(); ++k)
-    carry_out(entry, entry.verdicts[k], entry.packets[k].handle, misses[which[k]], now);
+    act_on(entry, entry.verdicts[k], entry.packets[k].handle, misses[which[k]], now);
   after_call(entry);
 }
 
 // ---- verdicts ----------------------------------------------------------------------------------------------------
 
-void Dispatcher::carry_out(Entry& entry, const entresol_verdict& verdict, std::uint32_t handle,
-                           Miss& miss, base::TimePoint now) {
+void Dispatcher::act_on(Entry& entry, const entresol_verdict& verdict, std::uint32_t handle,
+                        Miss& miss, base::TimePoint now) {
   switch (verdict.action) {
     case ENTRESOL_REPLICATE:
       return replicate(verdict, miss);
     case ENTRESOL_HOLD:
       return hold(entry, verdict, handle, miss, now);
     default:
-      return take(verdict, miss);
+      return service::carry_out(verdict, miss);
   }
 }
 
@@ -181,7 +172,7 @@ void Dispatcher::replicate(const entresol_verdict& verdict, Miss& miss) {
   for (std::uint32_t i = 0; i < verdict.count; ++i) {
     entresol_name to;
     std::memcpy(&to, out_.data() + verdict.data + i * sizeof to, sizeof to);
-    answer.to = name_of(to);
+    answer.to = from_author(to);
     if (!come_back(base::Bytes(packet.begin(), packet.end()), answer)) {
       miss.drop = DropReason::service_queue_full;
       return;
@@ -197,10 +188,8 @@ void Dispatcher::hold(Entry& entry, const entresol_verdict& verdict, std::uint32
     return;
   }
   const base::ByteView packet = miss.view.packet();
-  const base::Duration asked = std::chrono::milliseconds(verdict.lifetime_ms);
-  entry.held[handle] = {
-      base::Bytes(packet.begin(), packet.end()), miss.ingress, miss.ingress_generation,
-      now + (verdict.lifetime_ms == 0 ? kUsualHold : std::min(asked, kLongestHold))};
+  entry.held[handle] = {base::Bytes(packet.begin(), packet.end()), miss.ingress,
+                        miss.ingress_generation, hold_ends(verdict, now)};
   entry.instance->environment().held(handle);
   miss.taken = true;
 }
@@ -243,7 +232,7 @@ void Dispatcher::give_back(Held held, const entresol_verdict& verdict) {
   Returned answer;
   answer.ingress = held.ingress;
   answer.ingress_generation = held.ingress_generation;
-  take(verdict, answer);
+  carry_out(verdict, answer);
   come_back(std::move(held.packet), answer);
 }
 
@@ -256,6 +245,7 @@ bool Dispatcher::come_back(base::Bytes packet, const Returned& answer) {
 std::span<Returned> Dispatcher::returned(base::TimePoint now, std::int64_t unix_nanos) {
   unix_offset_ = unix_nanos - now.time_since_epoch().count();
   for (auto& [id, entry] : entries_) {
+    if (entry.instance == nullptr) continue;
     if (entry.instance->next_timer() <= now) {
       entry.instance->run_due(now, unix_nanos);
       after_call(entry);
@@ -264,6 +254,11 @@ std::span<Returned> Dispatcher::returned(base::TimePoint now, std::int64_t unix_
   }
   handed_.clear();
   given_.clear();
+  if (remote_ != nullptr) {
+    remote_->release_given();
+    withdrawals_ += remote_->collect(given_, kRemoteGroup, now);
+    if (!given_.empty()) return given_;
+  }
   for (std::size_t octets = 0; !returning_.empty() && given_.size() < layer::forwarding::kBatch;) {
     octets += returning_.front().packet.size();
     if (!given_.empty() && octets > layer::forwarding::Pipeline::kBatchBytes) break;
@@ -275,9 +270,14 @@ std::span<Returned> Dispatcher::returned(base::TimePoint now, std::int64_t unix_
   return given_;
 }
 
+bool Dispatcher::returns_wait() const {
+  return !returning_.empty() || (remote_ != nullptr && remote_->ready());
+}
+
 base::TimePoint Dispatcher::next_timer() const {
-  base::TimePoint next = base::kNever;
+  base::TimePoint next = remote_ == nullptr ? base::kNever : remote_->next_end();
   for (const auto& [id, entry] : entries_) {
+    if (entry.instance == nullptr) continue;
     next = std::min(next, entry.instance->next_timer());
     for (const auto& [handle, held] : entry.held) next = std::min(next, held.end);
   }

@@ -114,8 +114,8 @@ TEST_F(DispatcherTest, ServicesThatComeAndGoMakeKeptDecisionsVoid) {
   add(5);
   EXPECT_NE(dispatcher_.generation_of(6), before);
   before = dispatcher_.generation_of(6);
-  EXPECT_TRUE(dispatcher_.remove(5));
-  EXPECT_FALSE(dispatcher_.remove(5));
+  EXPECT_TRUE(dispatcher_.remove(5, now_));
+  EXPECT_FALSE(dispatcher_.remove(5, now_));
   EXPECT_NE(dispatcher_.generation_of(6), before);
   EXPECT_EQ(decide(5).drop, DropReason::service_unknown);
 }
@@ -222,7 +222,7 @@ TEST_F(DispatcherTest, AnInstanceHoldsNoMoreThanItMay) {
 TEST_F(DispatcherTest, WhatAServiceHoldsEndsWithIt) {
   add(5).verdict = {.action = ENTRESOL_HOLD};
   decide(5);
-  dispatcher_.remove(5);
+  dispatcher_.remove(5, now_);
   const auto back = returned();
   ASSERT_EQ(back.size(), 1u);
   EXPECT_EQ(back[0].drop, DropReason::service_hold_ended);

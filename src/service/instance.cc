@@ -46,8 +46,7 @@ void Instance::restart(base::TimePoint now, std::int64_t unix_nanos) {
   start(now, unix_nanos);
 }
 
-void Instance::configure(const ConfigValues& values, base::TimePoint now,
-                         std::int64_t unix_nanos) {
+void Instance::configure(const ConfigValues& values, base::TimePoint now, std::int64_t unix_nanos) {
   environment_.configure(values);
   call([&] { return program_->configure(); }, now, unix_nanos);
 }

@@ -34,8 +34,7 @@ class Instance {
 
   // Before anything else. A program that faults here rests, as after any fault.
   void start(base::TimePoint now, std::int64_t unix_nanos);
-  void configure(const ConfigValues& values, base::TimePoint now,
-                 std::int64_t unix_nanos);
+  void configure(const ConfigValues& values, base::TimePoint now, std::int64_t unix_nanos);
   // Verdicts, each one that may be carried out. At most ENTRESOL_BATCH packets. False: the instance was not asked, or faulted,
   // and the manifest's fallback holds.
   bool packets(const entresol_batch& batch, base::TimePoint now, std::int64_t unix_nanos);

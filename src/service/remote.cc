@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "service/verdict.h"
 
@@ -73,8 +74,12 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
   std::memcpy(crossing_.buffer(slot), packet.data(), packet.size());
   const Key key = Key::of(packet.data(), miss.ingress);
   const std::uint32_t flow = hash_of(key) % kFlows;
-  slots_[slot] = {miss.ingress,     miss.ingress_generation, static_cast<std::uint32_t>(packet.size()),
-                  flow,             service.number,          shown.handle,
+  slots_[slot] = {miss.ingress,
+                  miss.ingress_generation,
+                  static_cast<std::uint32_t>(packet.size()),
+                  flow,
+                  service.number,
+                  shown.handle,
                   base::TimePoint{}};
   miss.taken = true;
   ++service.waiting;
@@ -141,8 +146,8 @@ void Remote::take(const Done& done, base::TimePoint now) {
     if (service != nullptr && service->manifest.fallback == Fallback::kDeliver) {
       entresol_verdict deliver{};
       deliver.action = ENTRESOL_DELIVER;
-      deliver.to = to_author(
-          wire::load_name(crossing_.buffer(done.slot) + wire::offset::kDestination));
+      deliver.to =
+          to_author(wire::load_name(crossing_.buffer(done.slot) + wire::offset::kDestination));
       answer(done.slot, deliver);
     } else {
       answer_drop(done.slot, DropReason::service_unavailable);
@@ -225,8 +230,7 @@ void Remote::give(Ready& ready, std::vector<Returned>& out) {
   if (RemoteService* service = find(slot.service)) --service->waiting;
   const bool last = --counts_[slot.flow].away == 0;
   answer.keep = ready.keep && last;
-  if (last)
-    std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });
+  if (last) std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });
 }
 
 void Remote::release_given() {

@@ -109,8 +109,7 @@ void ServiceThread::ask(std::uint32_t number) {
     for (std::uint32_t i = 0; i < n; ++i) {
       const entresol_verdict& verdict = verdicts_[i];
       // Before the verdict is seen: the packet may be released by the time it is held.
-      if (asked && verdict.action == ENTRESOL_HOLD)
-        instance.environment().held(packets_[i].handle);
+      if (asked && verdict.action == ENTRESOL_HOLD) instance.environment().held(packets_[i].handle);
       if (asked && verdict.action == ENTRESOL_REPLICATE) take_names(slots[i], verdict);
       say({asked ? DoneKind::kVerdict : DoneKind::kFallback, slots[i], number, packets_[i].handle,
            verdict});

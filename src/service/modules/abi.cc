@@ -1,0 +1,189 @@
+#include "service/modules/abi.h"
+
+#include <cstring>
+#include <string>
+
+#include "service/environment.h"
+
+namespace entresol::service::modules {
+namespace {
+
+using sandbox::HostCall;
+using sandbox::Signature;
+using sandbox::Type;
+using sandbox::Value;
+
+constexpr Type kHost = Type::kI32;  // the first argument of every call, of which nothing is read
+constexpr Type kPointer = Type::kI32;
+constexpr Type kSize = Type::kI32;
+
+// The calling instance's memory, arguments and environment. What lies outside the memory ends the call: ok() is false then.
+class Arguments {
+ public:
+  explicit Arguments(HostCall& call) : call_(call), memory_(call.memory()) {}
+
+  Environment& environment() const { return *static_cast<Environment*>(call_.context()); }
+  std::uint32_t number(std::size_t at) const { return call_[at].u32; }
+  std::uint64_t number64(std::size_t at) const { return call_[at].u64; }
+  base::MutableBytes bytes(std::size_t pointer, std::size_t size) {
+    return range(call_[pointer].u32, call_[size].u32);
+  }
+  base::MutableBytes range(std::uint32_t pointer, std::uint32_t size) {
+    if (!memory_.holds(pointer, size)) {
+      if (ok_)
+        call_.refuse(std::to_string(size) + " octets at " + std::to_string(pointer) +
+                     " are not in the module's memory");
+      ok_ = false;
+      return {};
+    }
+    return {memory_.base + pointer, size};
+  }
+  std::string_view text(std::size_t pointer, std::size_t size) {
+    const base::MutableBytes octets = bytes(pointer, size);
+    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+  }
+  bool ok() const { return ok_; }
+  void result(std::int32_t value) { call_[0] = Value::of(value); }
+  void result(std::uint64_t value) { call_[0] = Value::of(value); }
+
+ private:
+  HostCall& call_;
+  sandbox::Memory memory_;
+  bool ok_ = true;
+};
+
+// Each reads its arguments before it writes the result: they share their place.
+
+void now(HostCall& call) noexcept {
+  Arguments a(call);
+  a.result(a.environment().now());
+}
+
+void unix_time(HostCall& call) noexcept {
+  Arguments a(call);
+  a.result(a.environment().unix_time());
+}
+
+void random(HostCall& call) noexcept {
+  Arguments a(call);
+  const base::MutableBytes out = a.bytes(1, 2);
+  if (a.ok()) a.environment().random(out);
+}
+
+void log(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view text = a.text(2, 3);
+  if (a.ok()) a.environment().log(a.number(1), text);
+}
+
+void timer_set(HostCall& call) noexcept {
+  Arguments a(call);
+  a.result(a.environment().timer_set(a.number64(1), a.number64(2)));
+}
+
+void timer_cancel(HostCall& call) noexcept {
+  Arguments a(call);
+  a.result(a.environment().timer_cancel(a.number64(1)));
+}
+
+void get(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view key = a.text(2, 3);
+  const base::MutableBytes out = a.bytes(4, 5);
+  if (a.ok()) a.result(a.environment().get(a.number(1), key, out));
+}
+
+void put(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view key = a.text(2, 3);
+  const base::MutableBytes value = a.bytes(4, 5);
+  if (a.ok()) a.result(a.environment().put(a.number(1), key, value, a.number(6)));
+}
+
+void swap(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view key = a.text(2, 3);
+  std::optional<base::ByteView> expected;
+  if (static_cast<std::int32_t>(a.number(5)) >= 0) expected = a.bytes(4, 5);
+  const base::MutableBytes value = a.bytes(6, 7);
+  if (a.ok()) a.result(a.environment().swap(a.number(1), key, expected, value, a.number(8)));
+}
+
+void remove(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view key = a.text(2, 3);
+  if (a.ok()) a.result(a.environment().remove(a.number(1), key));
+}
+
+void next(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view prefix = a.text(2, 3);
+  const std::string_view after = a.text(4, 5);
+  const base::MutableBytes out = a.bytes(6, 7);
+  if (a.ok()) a.result(a.environment().next(a.number(1), prefix, after, out));
+}
+
+void config(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::string_view name = a.text(1, 2);
+  const base::MutableBytes out = a.bytes(3, 4);
+  if (a.ok()) a.result(a.environment().config(name, out));
+}
+
+void metric(HostCall& call) noexcept {
+  Arguments a(call);
+  a.environment().metric(a.number(1), call[2].f64);
+}
+
+void release(HostCall& call) noexcept {
+  Arguments a(call);
+  entresol_verdict verdict{};
+  const base::MutableBytes octets = a.range(a.number(2), sizeof verdict);
+  if (!a.ok()) return;
+  std::memcpy(&verdict, octets.data(), sizeof verdict);
+  a.result(a.environment().release(a.number(1), verdict));
+}
+
+void withdraw(HostCall& call) noexcept {
+  Arguments a(call);
+  a.result(a.environment().withdraw());
+}
+
+}  // namespace
+
+std::vector<sandbox::Entry> entries() {
+  return {{"entresol_describe", {{}, {Type::kI32}}},
+          {"entresol_start", {{}, {}}},
+          {"entresol_configure", {{}, {}}},
+          {"entresol_packets", {{Type::kI32, Type::kI32}, {}}},
+          {"entresol_timer", {{Type::kI64}, {}}},
+          {"entresol_stop", {{}, {}}}};
+}
+
+void add_host_calls(sandbox::Imports& imports) {
+  const std::vector<Type> none, i32{Type::kI32}, i64{Type::kI64};
+  const auto add = [&](std::string_view name, std::vector<Type> parameters,
+                       const std::vector<Type>& results, sandbox::HostFunction function) {
+    parameters.insert(parameters.begin(), kHost);
+    imports.add("entresol", name, {std::move(parameters), results}, function);
+  };
+  constexpr Type kStore = Type::kI32, kMilliseconds = Type::kI32;
+  add("now", {}, i64, now);
+  add("unix_time", {}, i64, unix_time);
+  add("random", {kPointer, kSize}, none, random);
+  add("log", {Type::kI32, kPointer, kSize}, none, log);
+  add("timer_set", {Type::kI64, Type::kI64}, i32, timer_set);
+  add("timer_cancel", {Type::kI64}, i32, timer_cancel);
+  add("get", {kStore, kPointer, kSize, kPointer, kSize}, i32, get);
+  add("put", {kStore, kPointer, kSize, kPointer, kSize, kMilliseconds}, i32, put);
+  add("swap", {kStore, kPointer, kSize, kPointer, kSize, kPointer, kSize, kMilliseconds}, i32,
+      swap);
+  add("remove", {kStore, kPointer, kSize}, i32, remove);
+  add("next", {kStore, kPointer, kSize, kPointer, kSize, kPointer, kSize}, i32, next);
+  add("config", {kPointer, kSize, kPointer, kSize}, i32, config);
+  add("metric", {Type::kI32, Type::kF64}, none, metric);
+  add("release", {Type::kI32, kPointer}, i32, release);
+  add("withdraw", {}, i32, withdraw);
+}
+
+}  // namespace entresol::service::modules

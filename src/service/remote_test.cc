@@ -1,0 +1,341 @@
+// Both sides of a crossing, stepped by one thread: what travels, in which order, and what is bounded.
+#include "service/remote.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <deque>
+
+#include "security/test_random.h"
+#include "service/dispatcher.h"
+#include "service/service_thread.h"
+#include "service/test_program.h"
+
+namespace entresol::service {
+namespace {
+
+using base::DropReason;
+using layer::forwarding::Miss;
+using layer::forwarding::Returned;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kSlots = 64;
+constexpr ServiceId kService = 5;
+
+entresol_name name(std::uint8_t octet) {
+  entresol_name out;
+  std::memset(out.octets, octet, sizeof out.octets);
+  return out;
+}
+
+class RemoteTest : public ::testing::Test {
+ protected:
+  RemoteTest() : crossing_(kSlots, 2048), remote_(crossing_, kSlots), thread_(crossing_) {
+    crossing_.wake_thread = [this] { ++thread_wakes_; };
+    crossing_.wake_worker = [this] { ++worker_wakes_; };
+    program_ = &add(kService, 0);
+    program_->verdict = {.action = ENTRESOL_DELIVER, .to = name(9)};
+  }
+  test::ScriptedProgram& add(ServiceId id, std::uint32_t number,
+                             Fallback fallback = Fallback::kDrop) {
+    Manifest manifest;
+    manifest.id = id;
+    manifest.fields = fields_of({Field::kFlow});
+    manifest.fallback = fallback;
+    manifest.limits.waiting = 40;
+    manifest.limits.held = 2;
+    auto program = std::make_unique<test::ScriptedProgram>();
+    test::ScriptedProgram& out = *program;
+    thread_.add(number,
+                std::make_unique<Instance>(manifest, std::move(program), random_, nullptr, nullptr),
+                now_, 0);
+    dispatcher_.add(manifest, remote_, number);
+    return out;
+  }
+  // A packet with a number in its payload.
+  Miss send(std::uint32_t flow, std::uint8_t number = 0, ServiceId service = kService) {
+    wire::Header header;
+    header.service = service;
+    header.next_protocol = wire::next_protocol::kSealed;
+    header.flow_id = flow;
+    header.destination.octets.fill(2);
+    base::Bytes payload(40, number);
+    packets_.push_back(wire::emit_packet(header, payload));
+    Miss miss;
+    EXPECT_EQ(wire::HeaderView::parse(packets_.back(), miss.view), DropReason::none);
+    miss.ingress_generation = 3;
+    dispatcher_.decide(std::span(&miss, 1), now_);
+    return miss;
+  }
+  void pass() { thread_.pass(now_, 0); }
+  std::vector<Returned> returned() {
+    const auto out = dispatcher_.returned(now_, 0);
+    for (const Returned& each : out) order_ += std::to_string(each.packet.back());
+    return {out.begin(), out.end()};
+  }
+
+  security::SeededRandom random_{5};
+  base::TimePoint now_{seconds(100)};
+  Crossing crossing_;
+  Remote remote_;
+  ServiceThread thread_;
+  Dispatcher dispatcher_;
+  test::ScriptedProgram* program_ = nullptr;
+  std::deque<base::Bytes> packets_;
+  std::string order_;  // numbers of packets that came back
+  int thread_wakes_ = 0, worker_wakes_ = 0;
+};
+
+TEST_F(RemoteTest, APacketCrossesAndComesBack) {
+  const Miss miss = send(1, 7);
+  EXPECT_TRUE(miss.taken);
+  EXPECT_TRUE(returned().empty());
+  pass();
+  ASSERT_EQ(program_->seen.size(), 1u);
+  EXPECT_EQ(program_->seen[0].flow, 1u);
+  EXPECT_TRUE(dispatcher_.returns_wait());
+  const auto back = returned();
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].to.octets[0], 9);
+  EXPECT_EQ(back[0].ingress_generation, 3u);
+  EXPECT_TRUE(std::equal(back[0].packet.begin(), back[0].packet.end(), packets_[0].begin(),
+                         packets_[0].end()));
+  EXPECT_FALSE(dispatcher_.returns_wait());
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+TEST_F(RemoteTest, WhoSleepsIsWoken) {
+  send(1);
+  EXPECT_EQ(thread_wakes_, 0);
+  crossing_.thread_sleeps = true;
+  crossing_.worker_sleeps = true;
+  EXPECT_FALSE(thread_.idle());
+  send(1);
+  EXPECT_EQ(thread_wakes_, 1);
+  EXPECT_FALSE(crossing_.thread_sleeps);
+  pass();
+  EXPECT_EQ(worker_wakes_, 1);
+  EXPECT_TRUE(thread_.idle());
+}
+
+TEST_F(RemoteTest, AVerdictForAFlowCountsOnceNothingOfItIsAway) {
+  program_->verdict.keep = 1;
+  send(1, 1);
+  send(1, 2);
+  pass();
+  const auto back = returned();
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_FALSE(back[0].keep) << "the second would be overtaken by a third";
+  EXPECT_TRUE(back[1].keep);
+}
+
+// The verdict of the first is known while the second is at the other side and a third arrives.
+TEST_F(RemoteTest, LaterPacketsQueueBehindThoseThatAreAway) {
+  program_->verdict.keep = 1;
+  send(1, 1);
+  pass();
+  send(1, 2);
+  auto first = returned();
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_FALSE(first[0].keep);
+  send(1, 3);
+  EXPECT_TRUE(returned().empty()) << "3 waits for 2";
+  pass();
+  send(1, 4);
+  const auto rest = returned();
+  EXPECT_EQ(order_, "1234");
+  EXPECT_EQ(program_->seen.size(), 2u) << "the service was not asked about 3 and 4";
+  ASSERT_EQ(rest.size(), 3u);
+  EXPECT_FALSE(rest[1].keep);
+  EXPECT_TRUE(rest[2].keep);
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+TEST_F(RemoteTest, OtherFlowsDoNotWait) {
+  program_->verdict.keep = 1;
+  send(1, 1);
+  pass();
+  send(1, 2);
+  returned();
+  send(2, 3);
+  pass();
+  returned();
+  EXPECT_EQ(order_, "123");
+}
+
+// Whatever happens in between: of each flow, what goes in first comes back first, and all of it comes back.
+TEST_F(RemoteTest, TheOrderOfFlowsHoldsInAnyInterleaving) {
+  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+    security::SeededRandom random(seed);
+    std::array<std::uint8_t, 3> sent{}, seen{};
+    std::array<bool, 3> kept{};
+    const auto take = [&] {
+      for (const Returned& each : dispatcher_.returned(now_, 0)) {
+        wire::HeaderView view;
+        wire::HeaderView::parse(each.packet, view);
+        const std::uint32_t flow = view.flow_id();
+        ASSERT_EQ(each.packet.back(), ++seen[flow]) << "seed " << seed << " flow " << flow;
+        kept[flow] = each.keep;
+      }
+    };
+    for (int step = 0; step < 200; ++step) {
+      const auto dice = random.u32() % 10;
+      program_->verdict.keep = random.u32() % 2;
+      const std::uint32_t flow = random.u32() % 3;
+      if (dice < 5) {
+        // Once a verdict is kept and nothing is away, the cache answers, and no packet comes here.
+        if (kept[flow] && sent[flow] == seen[flow]) kept[flow] = false;
+        if (send(flow, static_cast<std::uint8_t>(sent[flow] + 1)).taken) ++sent[flow];
+      } else if (dice < 8) {
+        pass();
+      } else {
+        take();
+      }
+      ASSERT_FALSE(::testing::Test::HasFatalFailure());
+    }
+    for (int i = 0; i < 5; ++i) {
+      pass();
+      take();
+    }
+    EXPECT_EQ(sent, seen) << "seed " << seed;
+    ASSERT_EQ(remote_.away(), 0u) << "seed " << seed;
+    packets_.clear();
+  }
+}
+
+TEST_F(RemoteTest, AServiceHasNoMoreOnItsWayThanItMay) {
+  for (int i = 0; i < 40; ++i) EXPECT_TRUE(send(1).taken);
+  EXPECT_EQ(send(1).drop, DropReason::service_queue_full);
+  add(6, 1);
+  EXPECT_TRUE(send(1, 0, 6).taken) << "another one has room";
+  pass();
+  returned();
+  returned();
+  EXPECT_TRUE(send(1).taken);
+}
+
+TEST_F(RemoteTest, BuffersAreBounded) {
+  add(6, 1);
+  int taken = 0;
+  for (int i = 0; i < 40; ++i) taken += send(1).taken + send(1, 0, 6).taken;
+  EXPECT_EQ(taken, static_cast<int>(kSlots));
+}
+
+TEST_F(RemoteTest, AFaultFallsBack) {
+  add(6, 1, Fallback::kDeliver).fault = true;
+  program_->fault = true;
+  send(1, 1);
+  send(1, 2, 6);
+  pass();
+  const auto back = returned();
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].drop, DropReason::service_unavailable);
+  EXPECT_EQ(back[1].drop, DropReason::none);
+  EXPECT_EQ(back[1].to.octets[0], 2) << "its destination";
+}
+
+TEST_F(RemoteTest, HoldsAndReleases) {
+  program_->verdict = {.action = ENTRESOL_HOLD, .lifetime_ms = 5000};
+  send(1, 1);
+  send(2, 2);
+  send(3, 3);
+  pass();
+  auto back = returned();
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].drop, DropReason::service_queue_full) << "it may hold two";
+  Environment& environment = thread_.find(0)->environment();
+  environment.release(program_->seen[1].handle, {.action = ENTRESOL_DELIVER, .to = name(4)});
+  environment.timer_set(1, 0);
+  program_->verdict = {};
+  now_ += milliseconds(1);
+  send(4);
+  pass();
+  back = returned();
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(order_, "302");
+  EXPECT_EQ(back[1].to.octets[0], 4);
+  EXPECT_EQ(dispatcher_.next_timer(), now_ - milliseconds(1) + seconds(5));
+  now_ += seconds(5);
+  back = returned();
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].drop, DropReason::service_hold_ended);
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+TEST_F(RemoteTest, ReplicatesWithCopies) {
+  program_->verdict = {.action = ENTRESOL_REPLICATE, .data = 0, .count = 3};
+  program_->on_packets = [](Environment&, const entresol_batch& batch) {
+    const entresol_name names[] = {name(5), name(6), name(7)};
+    std::memcpy(batch.out, names, sizeof names);
+  };
+  send(1, 1);
+  pass();
+  const auto back = returned();
+  ASSERT_EQ(back.size(), 3u);
+  EXPECT_EQ(back[2].to.octets[0], 7);
+  back[0].packet[1] = 77;
+  EXPECT_NE(back[1].packet[1], 77);
+  EXPECT_NE(back[2].packet[1], 77);
+}
+
+TEST_F(RemoteTest, AWithdrawalComesAcross) {
+  program_->on_packets = [](Environment& environment, const entresol_batch&) {
+    environment.withdraw();
+  };
+  const auto all = dispatcher_.generation(), own = dispatcher_.generation_of(kService);
+  send(1);
+  pass();
+  returned();
+  EXPECT_NE(dispatcher_.generation(), all);
+  EXPECT_NE(dispatcher_.generation_of(kService), own);
+}
+
+TEST_F(RemoteTest, WhatIsAwayWhenAServiceGoesComesBackAsDrops) {
+  program_->verdict = {.action = ENTRESOL_HOLD};
+  send(1, 1);
+  pass();
+  returned();
+  send(2, 2);
+  dispatcher_.remove(kService, now_);
+  thread_.remove(0);
+  pass();
+  const auto back = returned();
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].drop, DropReason::service_hold_ended);
+  EXPECT_EQ(back[1].drop, DropReason::service_unavailable);
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+TEST_F(RemoteTest, ManyInstancesInOnePassKeepTheirOwnOrder) {
+  auto& other = add(6, 1);
+  other.verdict = {.action = ENTRESOL_DELIVER};
+  for (std::uint8_t i = 0; i < 8; ++i) send(1, i, i % 2 == 0 ? kService : 6);
+  pass();
+  returned();
+  EXPECT_EQ(order_, "02461357");
+  EXPECT_EQ(program_->seen.size(), 4u);
+}
+
+TEST_F(RemoteTest, TimersAndPosts) {
+  thread_.find(0)->environment().at(now_, 0);
+  thread_.find(0)->environment().timer_set(3, 1'000'000'000);
+  send(1);
+  pass();
+  EXPECT_EQ(thread_.next_timer(), now_ + seconds(1));
+  now_ += seconds(1);
+  pass();
+  EXPECT_EQ(program_->timers, std::vector<std::uint64_t>{3});
+  bool called = false;
+  thread_.post([&](ServiceThread& thread) { called = &thread == &thread_; });
+  EXPECT_FALSE(thread_.idle());
+  pass();
+  EXPECT_TRUE(called);
+}
+
+}  // namespace
+}  // namespace entresol::service
