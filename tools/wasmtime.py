@@ -23,6 +23,7 @@ import ui
 
 PINS = ui.ROOT / "packaging" / "wasmtime"
 FILES = ("Cargo.toml", "Cargo.lock", "lib.rs")
+RECIPE = b"2"  # raised when this script makes something else of the same pins
 RUST = (1, 95)
 # What a person's surroundings could change about the library, and so about what is tested.
 IGNORED = ("CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER")
@@ -64,7 +65,7 @@ def whole(folder: Path) -> bool:
 
 def place(found: tuple[str, str] | None) -> Path | None:
     """Where the library is, or will be: wasmtime-PINS-COMPILER. Without a compiler, the newest of these pins."""
-    pins = digest(platform.machine().encode(), *((PINS / name).read_bytes() for name in FILES))
+    pins = digest(RECIPE, platform.machine().encode(), *((PINS / name).read_bytes() for name in FILES))
     if found:
         return cache() / f"wasmtime-{pins}-{digest(*(word.encode() for word in found))}"
     there = [path for path in cache().glob(f"wasmtime-{pins}-{'?' * 16}") if whole(path)]
@@ -124,7 +125,9 @@ def make(folder: Path, progress: ui.Progress) -> None:
     (fresh / "lib").mkdir(parents=True)
     shutil.copytree(headers, fresh / "include")
     shutil.copy(archive, fresh / "lib" / "libentresol_wasmtime.a")
-    subprocess.run(["strip", "--strip-debug", fresh / "lib" / "libentresol_wasmtime.a"], check=True)
+    # .llvm_addrsig names symbols by numbers, which strip changes: a linker that folds functions would crash, or fold wrongly.
+    subprocess.run(["strip", "--strip-debug", "--remove-section=.llvm_addrsig", fresh / "lib" / "libentresol_wasmtime.a"],
+                   check=True)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     shutil.rmtree(target, ignore_errors=True)
