@@ -190,6 +190,17 @@ void check_dns_of_all(YamlMap& map, const std::vector<HostLayer>& layers) {
   }
 }
 
+void read_service_rule(YamlMap& map, ServiceRule& out) {
+  constexpr std::uint8_t kProtocols[] = {0, 6, 17, 1, 58};
+  out.to = map.text("to", "");
+  out.protocol = kProtocols[map.choice("protocol", {"any", "tcp", "udp", "icmp", "icmpv6"}, 0)];
+  out.port = static_cast<std::uint16_t>(map.number("port", 0, 1, 65535));
+  if (!map.has("service")) map.fail(code::kConfigMissingKey, "service", "this key is required");
+  out.service = static_cast<std::uint32_t>(map.number("service", 1, 1, UINT32_MAX));
+  if (out.port != 0 && out.protocol != 6 && out.protocol != 17)
+    map.fail(code::kConfigBadValue, "port", "only tcp and udp have ports: say 'protocol: udp'");
+}
+
 void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
   read_identity(map, out, file);
   map.map("tun", [&](YamlMap& tun) {
@@ -202,6 +213,8 @@ void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
   if (out.tun.size() > 15)
     map.fail(code::kConfigBadValue, "tun", "an interface name has at most 15 characters");
   read_ipv4_pool(map, out.ipv4_pool);
+  map.each("services",
+           [&](YamlMap& rule) { read_service_rule(rule, out.services.emplace_back()); });
   read_host_dns(map, out, file);
   map.each(
       "nodes",
@@ -283,6 +296,9 @@ base::Result<Node> parse_node(std::string_view yaml, const std::string& file) {
   Node out;
   read_common(map, out, file);
   out.listen = endpoint(map, "listen", map.text("listen", ":" + std::to_string(kDefaultPort)));
+  map.each("services", [&](YamlMap& service) {
+    out.services.push_back({beside(file, service.required_text("file")), service.pairs("config")});
+  });
   map.each(
       "layers", [&](YamlMap& layer) { read_node_layer(layer, out.layers.emplace_back(), file); },
       true);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,7 +79,16 @@ struct NodeDns {
   std::vector<base::Endpoint> upstream;  // empty: those of the node's resolv.conf
 };
 
+// Flows that a host opens are for a service: the first rule that matches says which, and IP delivery if none does.
+struct ServiceRule {
+  std::string to;             // a member's label or name; empty: anybody
+  std::uint8_t protocol = 0;  // IP protocol; 0: every
+  std::uint16_t port = 0;     // of the far end; 0: every
+  std::uint32_t service = 0;
+};
+
 struct HostLayer : LayerIdentity {
+  std::vector<ServiceRule> services;
   std::string tun;  // interface name
   bool tun_checksum = true, tun_tso = true, tun_uso = true;
   std::optional<io::Prefix> ipv4_pool;  // routed into the layer
@@ -108,8 +118,15 @@ struct NodeLayer : LayerIdentity {
   std::vector<base::Endpoint> endpoints;  // where its registration says that hosts can dial it
 };
 
+// A service that a node runs: a module with its manifest.
+struct NodeService {
+  std::string file;                           // its service.yaml
+  std::map<std::string, std::string> values;  // of its configuration
+};
+
 struct Node : Common {
   base::Endpoint listen;
+  std::vector<NodeService> services;
   std::vector<NodeLayer> layers;
 };
 

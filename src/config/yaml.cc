@@ -159,6 +159,26 @@ std::vector<std::string> YamlMap::texts(std::string_view key) {
   return out;
 }
 
+std::map<std::string, std::string> YamlMap::pairs(std::string_view key) {
+  const YAML::Node value = find(key);
+  std::map<std::string, std::string> out;
+  if (!value) return out;
+  if (!value.IsMap()) {
+    fail(code::kConfigBadValue, key, "expected a mapping");
+    return out;
+  }
+  for (const auto& entry : value) {
+    const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "?";
+    if (!entry.first.IsScalar() || !entry.second.IsScalar() ||
+        !out.emplace(name, entry.second.Scalar()).second) {
+      fail_at(entry.first.Mark(), code::kConfigBadValue,
+              name_of(key) + "." + name + ": expected one text or number");
+      return out;
+    }
+  }
+  return out;
+}
+
 void YamlMap::each(std::string_view key, const std::function<void(YamlMap&)>& element,
                    bool required) {
   const YAML::Node value = find(key);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ class YamlMap {
   // One of `choices`; its index.
   std::size_t choice(std::string_view key, std::vector<std::string> choices, std::size_t fallback);
   std::vector<std::string> texts(std::string_view key);
+  // A mapping of texts, whatever its keys.
+  std::map<std::string, std::string> pairs(std::string_view key);
   void each(std::string_view key, const std::function<void(YamlMap&)>& element,
             bool required = false);
   void map(std::string_view key, const std::function<void(YamlMap&)>& element);

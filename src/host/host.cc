@@ -77,6 +77,8 @@ base::Result<void> add_layer(Host& host, const config::HostLayer& layer,
   auto& member = host.runtime->member();
   auto setup = runtime::read_layer(layer, now, io::unix_nanos());
   if (!setup) return tl::unexpected(setup.error());
+  for (const config::ServiceRule& rule : layer.services)
+    setup->services.push_back({rule.to, rule.protocol, rule.port, rule.service});
   auto index = member.add_layer(std::move(*setup), now);
   if (!index) return tl::unexpected(index.error());
 

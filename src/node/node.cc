@@ -57,6 +57,12 @@ base::Result<Node> start(const config::Node& config) {
   for (const auto& layer : config.layers)
     if (auto added = add_layer(*node.runtime, *node.dns, layer); !added)
       return tl::unexpected(added.error());
+  for (const auto& wanted : config.services) {
+    auto file = config::load_service(wanted.file);
+    if (!file) return tl::unexpected(file.error());
+    if (auto added = node.runtime->add_module(*file, wanted.values); !added)
+      return tl::unexpected(added.error());
+  }
   if (auto control = node.runtime->open_control(config.control); !control)
     return tl::unexpected(control.error());
   if (config.metrics)

@@ -70,16 +70,31 @@ std::vector<MetricFamily> collect(const Runtime& runtime_const) {
   }
   auto services = family("entresol_service_packets_total", "Packets that a service was asked about",
                          MetricType::Counter);
-  for (const service::Instance* instance : runtime.services().instances())
-    add(services, static_cast<double>(instance->usage().packets),
-        {{"service", instance->manifest().name}});
+  auto faults = family("entresol_service_faults_total", "Times that a service's instance has ended",
+                       MetricType::Counter);
+  auto fallbacks = family("entresol_service_fallbacks_total",
+                          "Packets that a service could not be asked about", MetricType::Counter);
+  auto busy = family("entresol_service_busy_seconds_total", "Time that a service's calls took",
+                     MetricType::Counter);
+  auto own =
+      family("entresol_service_metric",
+             "Counters and gauges of services' own; of histograms the sum", MetricType::Untyped);
+  for (const service::Report& report : runtime.service_reports()) {
+    const ClientMetric::Label name{"service", report.name};
+    add(services, static_cast<double>(report.usage.packets), {name});
+    add(faults, static_cast<double>(report.usage.faults), {name});
+    add(fallbacks, static_cast<double>(report.usage.fallbacks), {name});
+    add(busy, std::chrono::duration<double>(report.usage.busy).count(), {name});
+    for (const auto& [metric, value] : report.metrics)
+      add(own, value.value, {name, {"metric", metric.name}});
+  }
   auto denied = family("entresol_policy_denied_total", "Packets that a rule has refused",
                        MetricType::Counter);
   for (const auto& report : runtime.services().rules().reports())
     for (const auto& [rule, refused] : report.denied)
       add(denied, static_cast<double>(refused),
           {{"layer", member.label(report.layer)}, {"rule", rule}});
-  return {drops, cache, packets, bytes, up, services, denied};
+  return {drops, cache, packets, bytes, up, services, faults, fallbacks, busy, own, denied};
 }
 
 class OnLoop final : public prometheus::Collectable {

@@ -9,6 +9,7 @@
 #include "base/error_codes.h"
 #include "runtime/enrolment.h"
 #include "runtime/metrics.h"
+#include "runtime/module_runner.h"
 #include "runtime/ping.h"
 #include "runtime/status.h"
 #include "service/trusted.h"
@@ -127,6 +128,7 @@ void Runtime::end_of_round() {
     resolver_(each.layer, each.guest, each.packet);
   for (const auto& call : ends_of_round_) call();
   log_denials();
+  if (modules_ != nullptr) modules_->about_to_sleep();
   base::TimePoint next = member_->next_timer();
   if (member_->work_waits()) next = io::now();
   if (next == base::kNever) {
@@ -194,6 +196,26 @@ Enrolment& Runtime::enrol(layer::member::LayerIndex layer, const config::LayerId
 void Runtime::set_policy(layer::member::LayerIndex layer, layer::policy::Policy policy,
                          std::uint64_t revision) {
   services_.rules().set(layer, std::move(policy), revision, member_->membership(layer));
+}
+
+base::Result<void> Runtime::add_module(const config::ServiceFile& file,
+                                       const service::ConfigValues& values) {
+  if (modules_ == nullptr)
+    modules_ = std::make_unique<ModuleRunner>(
+        *loop_, services_,
+        [this](std::uint32_t level, const std::string& name, const std::string& text) {
+          log_->write(static_cast<config::LogLevel>(level), "service", io::now(),
+                      {{"service", name}, {"text", text}});
+        });
+  return modules_->add(file, values);
+}
+
+std::vector<service::Report> Runtime::service_reports() const {
+  std::vector<service::Report> out;
+  for (const service::Instance* instance : services_.instances()) out.push_back(instance->report());
+  if (modules_ != nullptr)
+    out.insert(out.end(), modules_->reports().begin(), modules_->reports().end());
+  return out;
 }
 
 const Enrolment* Runtime::enrolment(layer::member::LayerIndex layer) const {

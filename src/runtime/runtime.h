@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/service_file.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/event_loop.h"
@@ -37,6 +38,7 @@ class Applications {
 
 class Enrolment;
 class Metrics;
+class ModuleRunner;
 class Pings;
 
 class Runtime final : private layer::member::Output {
@@ -81,6 +83,11 @@ class Runtime final : private layer::member::Output {
   Log& log() { return *log_; }
   const Enrolment* enrolment(layer::member::LayerIndex layer) const;
   const service::Dispatcher& services() const { return services_; }
+  // A node's: a module that its configuration names.
+  base::Result<void> add_module(const config::ServiceFile& file,
+                                const service::ConfigValues& values);
+  // All services, inline ones first.
+  std::vector<service::Report> service_reports() const;
   const io::UdpSocket& socket() const { return *socket_; }
 
  private:
@@ -118,6 +125,7 @@ class Runtime final : private layer::member::Output {
   std::unique_ptr<io::ControlServer> control_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Pings> pings_;
+  std::unique_ptr<ModuleRunner> modules_;
   std::map<layer::member::LayerIndex, std::unique_ptr<Enrolment>> enrolments_;
   Applications* applications_ = nullptr;
   std::function<void(Json&)> extend_status_;

@@ -51,21 +51,31 @@ std::string_view to_string(service::Standing standing) {
   return "?";
 }
 
-Json describe(const service::Instance& instance) {
-  const auto& usage = instance.usage();
-  Json out = {{"id", instance.manifest().id},
-              {"name", instance.manifest().name},
-              {"standing", to_string(instance.standing())},
+Json describe(const service::Report& report) {
+  const service::Usage& usage = report.usage;
+  Json out = {{"id", report.id},
+              {"name", report.name},
+              {"version", report.version},
+              {"standing", to_string(report.standing)},
               {"packets", usage.packets},
               {"batches", usage.batches},
               {"fallbacks", usage.fallbacks},
               {"throttled", usage.throttled},
               {"faults", usage.faults},
               {"invalid_verdicts", usage.invalid},
-              {"held", instance.environment().held()},
+              {"starts", usage.starts},
+              {"held", report.held},
+              {"memory", report.memory},
+              {"stored", report.stored},
               {"busy_ns", usage.busy.count()}};
-  if (const auto& fault = instance.last_fault())
-    out["last_fault"] = {{"what", fault->what}, {"backtrace", fault->backtrace}};
+  if (!report.metrics.empty()) {
+    Json metrics = Json::object();
+    for (const auto& [metric, value] : report.metrics) metrics[metric.name] = value.value;
+    out["metrics"] = metrics;
+  }
+  if (report.last_fault)
+    out["last_fault"] = {{"what", report.last_fault->what},
+                         {"backtrace", report.last_fault->backtrace}};
   return out;
 }
 
@@ -160,8 +170,7 @@ Json Runtime::status() const {
     if (member.tables().links[LinkId(i)].used) links.push_back(describe_link(member, LinkId(i)));
   out["links"] = links;
   Json services = Json::array();
-  for (const service::Instance* instance : services_.instances())
-    services.push_back(describe(*instance));
+  for (const service::Report& report : service_reports()) services.push_back(describe(report));
   out["services"] = services;
   const auto& counters = member.counters();
   out["decisions"] = {

@@ -98,6 +98,23 @@ void Instance::faulted(Fault fault, base::TimePoint now) {
   start_at_ = now + kFirstRest * (1 << (faults_.size() - 1));
 }
 
+Report Instance::report() const {
+  Report out{manifest_.id,
+             manifest_.name,
+             manifest_.version,
+             standing_,
+             usage_,
+             last_fault_,
+             environment_.held(),
+             program_->memory(),
+             environment_.ephemeral().used(),
+             environment_.lines_left_out(),
+             {}};
+  for (std::size_t i = 0; i < manifest_.metrics.size(); ++i)
+    out.metrics.emplace_back(manifest_.metrics[i], environment_.metrics()[i]);
+  return out;
+}
+
 bool Instance::check(entresol_verdict& verdict) const {
   const bool names_fit =
       verdict.data <= ENTRESOL_OUT_SIZE &&

@@ -20,6 +20,28 @@ namespace entresol::service {
 
 enum class Standing : std::uint8_t { kRunning, kResting, kQuarantined };
 
+struct Usage {
+  std::uint64_t packets = 0, batches = 0;  // that it was asked about
+  std::uint64_t fallbacks = 0;             // packets that it was not
+  std::uint64_t throttled = 0;             // of these: its time was used up
+  std::uint64_t faults = 0, starts = 0;
+  std::uint64_t invalid = 0;  // verdicts that could not be carried out
+  base::Duration busy{};
+};
+
+// What people are told of an instance; a value, so that it may go to another thread.
+struct Report {
+  ServiceId id = 0;
+  std::string name;
+  std::uint32_t version = 1;
+  Standing standing = Standing::kRunning;
+  Usage usage;
+  std::optional<Fault> last_fault;
+  std::size_t held = 0, memory = 0, stored = 0;
+  std::uint64_t lines_left_out = 0;
+  std::vector<std::pair<Metric, MetricValue>> metrics;
+};
+
 class Instance {
  public:
   // Time that passes during a call, for its budget. None: its time is not counted, as it is trusted.
@@ -60,16 +82,8 @@ class Instance {
   Standing standing() const { return standing_; }
   const std::optional<Fault>& last_fault() const { return last_fault_; }
 
-  struct Usage {
-    std::uint64_t packets = 0, batches = 0;  // that it was asked about
-    std::uint64_t fallbacks = 0;             // packets that it was not
-    std::uint64_t throttled = 0;             // of these: its time was used up
-    std::uint64_t faults = 0, starts = 0;
-    std::uint64_t invalid = 0;  // verdicts that could not be carried out
-    base::Duration busy{};
-  };
   const Usage& usage() const { return usage_; }
-  std::size_t memory() const { return program_->memory(); }
+  Report report() const;
 
  private:
   template <typename Call>

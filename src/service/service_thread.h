@@ -33,6 +33,8 @@ class ServiceThread {
     return number < seats_.size() ? seats_[number].instance.get() : nullptr;
   }
 
+  std::size_t size() const { return seats_.size(); }
+
   // Whether anything was done.
   bool pass(base::TimePoint now, std::int64_t unix_nanos);
   // When a pass is due although nothing comes.

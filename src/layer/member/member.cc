@@ -43,6 +43,7 @@ session::AgentConfig agent_config(const LayerSetup& setup) {
       setup.reset_secret,
       {reinterpret_cast<const std::uint8_t*>(kSession.data()), kSession.size()}));
   config.timing = setup.timing;
+  config.services = setup.services;
   return config;
 }
 

@@ -85,6 +85,7 @@ struct LayerSetup {
   crypto::SecretBytes<32>
       reset_secret;  // of sessions; the first layer's also of links, which share one range of indices
   security::Timing timing;
+  std::vector<session::ServiceRule> services = {};  // of the flows that this member opens
 };
 
 struct MemberConfig {

@@ -61,6 +61,7 @@ Agent::Agent(membership::Membership& membership, const AgentConfig& config,
       sessions_(membership, config.suite, config.reset_secret, config.timing, random_),
       flows_(random_),
       lookups_(random_),
+      services_(config.services),
       wire_layer_(wire::wire_layer(membership.trust().layer())),
       arena_(new std::uint8_t[kArena]) {
   packets_.reserve(kMaxPackets + 64);
@@ -166,13 +167,26 @@ Flow& Agent::flow_for(const inner::IpPacket& ip, const Session& session, base::T
   return *flow;
 }
 
+std::uint32_t Agent::service_for(const Flow& flow, const wire::Name& far) const {
+  if (!flow.opened_here || services_.empty()) return wire::service::kIpDelivery;
+  const auto* member = membership_.find(far);
+  for (const ServiceRule& rule : services_) {
+    const bool is_far = rule.to.empty() || (member != nullptr && rule.to == member->label) ||
+                        rule.to == wire::to_string(far);
+    const bool ports_match = rule.port == 0 || rule.port == flow.key.far_port;
+    if (is_far && ports_match && (rule.protocol == 0 || rule.protocol == flow.key.protocol))
+      return rule.service;
+  }
+  return wire::service::kIpDelivery;
+}
+
 // Header and canonical form of the flow's packets, made anew when session keys or the flow have changed.
 void Agent::prepare_headers(Flow& flow, const Session& session) {
   const FlowKey& key = flow.key;
   wire::Header header;
   header.next_protocol = wire::next_protocol::kSealed;
   header.layer = wire_layer_;
-  header.service = wire::service::kIpDelivery;
+  header.service = service_for(flow, session.far);
   header.flow_id = flow.id;
   // Of the key, not of the packet, which may be a later fragment.
   header.inner_protocol = key.protocol;

@@ -27,10 +27,19 @@
 
 namespace entresol::layer::session {
 
+// Flows that this member opens are for a service: the first rule that matches says which.
+struct ServiceRule {
+  std::string to;             // a member's label, or its name's text; empty: anybody
+  std::uint8_t protocol = 0;  // IP protocol; 0: every
+  std::uint16_t port = 0;     // of the far end; 0: every
+  std::uint32_t service = wire::service::kIpDelivery;
+};
+
 struct AgentConfig {
   crypto::AeadSuite suite = crypto::AeadSuite::kAes256Gcm;
   crypto::SecretBytes<32> reset_secret;
   security::Timing timing;
+  std::vector<ServiceRule> services;
 };
 
 // An inner IP packet for a local name: an ICMP error, to be given to the application's side as it is.
@@ -160,6 +169,7 @@ class Agent {
   base::DropReason seal_all(const inner::IpPacket& ip, Session& session, base::TimePoint now);
   bool seal_segment(const inner::Segment& segment, Flow& flow, Session& session,
                     const inner::IpPacket& ip);
+  std::uint32_t service_for(const Flow& flow, const wire::Name& far) const;
   void prepare_headers(Flow& flow, const Session& session);
   base::DropReason wait(Session& session, base::MutableBytes packet, const inner::Offload& offload,
                         base::TimePoint now, std::int64_t unix_nanos);
@@ -189,6 +199,7 @@ class Agent {
   FragmentTable fragments_;
   Lookups lookups_;
   std::optional<wire::Name> resolver_;
+  const std::vector<ServiceRule> services_;
   std::size_t refused_ = 0;
   std::uint32_t wire_layer_;
   std::uint16_t mtu_ = 1280;

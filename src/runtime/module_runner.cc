@@ -1,0 +1,198 @@
+#include "runtime/module_runner.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+
+#include "base/error_codes.h"
+#include "io/clock.h"
+#include "io/files.h"
+
+namespace entresol::runtime {
+namespace {
+
+constexpr std::size_t kSlots = 4096;     // packets on their way to modules and back
+constexpr std::size_t kSlotSize = 2048;  // octets of a packet
+constexpr std::size_t kMaxModule = 8 << 20;
+constexpr std::uint32_t kMaxInstances = 256;
+constexpr base::Duration kReportInterval = std::chrono::seconds(1);
+
+std::string_view to_text(service::Standing standing) {
+  switch (standing) {
+    case service::Standing::kRunning:
+      return "runs";
+    case service::Standing::kResting:
+      return "rests";
+    case service::Standing::kQuarantined:
+      return "is quarantined";
+  }
+  return "?";
+}
+
+}  // namespace
+
+struct ModuleRunner::Machinery {
+  explicit Machinery(std::unique_ptr<service::modules::Sandbox> made)
+      : sandbox(std::move(made)),
+        crossing(kSlots, kSlotSize),
+        remote(crossing, kSlots),
+        services(crossing) {}
+
+  std::unique_ptr<service::modules::Sandbox> sandbox;
+  service::Crossing crossing;
+  service::Remote remote;
+  service::ServiceThread services;
+  std::unique_ptr<io::EventLoop> loop;  // the service thread's
+  io::TimerId timer{};
+  std::atomic<bool> busy{false};  // calls run: the clock ticks
+  std::atomic<bool> stopping{false};
+  std::thread thread, clock;
+};
+
+ModuleRunner::ModuleRunner(io::EventLoop& loop, service::Dispatcher& dispatcher, Say say)
+    : loop_(loop), dispatcher_(dispatcher), say_(std::move(say)) {}
+
+ModuleRunner::~ModuleRunner() {
+  if (machinery_ == nullptr) return;
+  machinery_->stopping = true;
+  machinery_->loop->stop();
+  machinery_->thread.join();
+  machinery_->busy = true;
+  machinery_->busy.notify_all();
+  machinery_->clock.join();
+}
+
+base::Result<void> ModuleRunner::begin() {
+  if (machinery_ != nullptr) return {};
+  auto sandbox = service::modules::Sandbox::create({.instances = kMaxInstances});
+  if (!sandbox) return tl::unexpected(sandbox.error());
+  auto loop = io::EventLoop::create();
+  if (!loop) return tl::unexpected(loop.error());
+  machinery_ = std::make_unique<Machinery>(std::move(*sandbox));
+  machinery_->loop = std::move(*loop);
+  machinery_->crossing.wake_thread = [this] { machinery_->loop->wake(); };
+  machinery_->crossing.wake_worker = [this] { loop_.wake(); };
+  machinery_->timer = machinery_->loop->add_timer([] {});
+  machinery_->loop->set_end_of_round([this] { run_service_thread(); });
+  machinery_->thread = std::thread([this] {
+    // Below the workers: when all cores are busy, packets that are decided go first, and a small share is left.
+    sched_param none{};
+    pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+    run_service_thread();
+    machinery_->loop->run();
+  });
+  machinery_->clock = std::thread([this] { run_clock(); });
+  report_timer_ = loop_.add_timer([this] { ask_for_reports(); });
+  loop_.arm(report_timer_, io::now());
+  return {};
+}
+
+base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
+                                     const service::ConfigValues& values) {
+  const service::Manifest& manifest = file.manifest;
+  if (const std::string wrong = manifest.wrong(values); !wrong.empty())
+    return base::fail(base::code::kConfigBadValue, wrong);
+  if (dispatcher_.find(manifest.id) != nullptr || dispatcher_.find_remote(manifest.id) != nullptr)
+    return base::fail(
+        base::code::kConfigBadValue,
+        "service '" + manifest.name + "': another one has its id " + std::to_string(manifest.id));
+  if (manifest.payload)
+    return base::fail(base::code::kConfigBadValue,
+                      "service '" + manifest.name +
+                          "' asks for payload, which is sealed end to end: this node has no "
+                          "sessions of its own to show it");
+  auto wasm = io::read_file(file.module, kMaxModule);
+  if (!wasm) return tl::unexpected(wasm.error());
+  if (auto begun = begin(); !begun) return begun;
+  auto code = machinery_->sandbox->prepare(*wasm);
+  if (!code) {
+    code.error().message = file.module + ": " + code.error().message;
+    return tl::unexpected(code.error());
+  }
+  const std::uint32_t number = last_number_++;
+  auto instance = std::make_unique<service::Instance>(
+      manifest, std::make_unique<service::modules::ModuleProgram>(*code, manifest.limits), random_,
+      [] { return io::now(); },
+      [this, name = manifest.name](std::uint32_t level, std::string_view text) {
+        loop_.post([this, level, name, line = std::string(text)] { say_(level, name, line); });
+      });
+  instance->environment().configure(values);
+  // A function that is copied takes the instance along.
+  auto shared = std::make_shared<std::unique_ptr<service::Instance>>(std::move(instance));
+  machinery_->services.post([shared, number](service::ServiceThread& thread) {
+    thread.add(number, std::move(*shared), io::now(), io::unix_nanos());
+  });
+  dispatcher_.add(manifest, machinery_->remote, number);
+  machinery_->loop->wake();
+  return {};
+}
+
+// ---- threads -----------------------------------------------------------------------------------------------------
+
+// A round of the service thread: until nothing waits.
+void ModuleRunner::run_service_thread() {
+  Machinery& all = *machinery_;
+  if (all.stopping) return;
+  all.busy = true;
+  all.busy.notify_one();
+  while (all.services.pass(io::now(), io::unix_nanos()) && !all.stopping) {
+  }
+  all.busy = false;
+  all.crossing.thread_sleeps = true;
+  if (!all.services.idle()) all.loop->wake();
+  if (all.services.next_timer() == base::kNever) {
+    all.loop->disarm(all.timer);
+  } else {
+    all.loop->arm(all.timer, all.services.next_timer());
+  }
+}
+
+// Ticks while modules run, and sleeps with them.
+void ModuleRunner::run_clock() {
+  Machinery& all = *machinery_;
+  while (!all.stopping) {
+    all.busy.wait(false);
+    all.sandbox->engine().tick();
+    std::this_thread::sleep_for(service::modules::Sandbox::kTick);
+  }
+}
+
+void ModuleRunner::about_to_sleep() {
+  if (machinery_ != nullptr) machinery_->crossing.worker_sleeps = true;
+}
+
+// ---- for people --------------------------------------------------------------------------------------------------
+
+void ModuleRunner::ask_for_reports() {
+  machinery_->services.post([this](service::ServiceThread& thread) {
+    auto reports = std::make_shared<std::vector<service::Report>>();
+    for (std::uint32_t i = 0; i < thread.size(); ++i)
+      if (const service::Instance* instance = thread.find(i))
+        reports->push_back(instance->report());
+    loop_.post([this, reports] {
+      watch(*reports);
+      reports_ = std::move(*reports);
+    });
+  });
+  machinery_->loop->wake();
+  loop_.arm(report_timer_, io::now() + kReportInterval);
+}
+
+// Says what has become of an instance since the last report.
+void ModuleRunner::watch(const std::vector<service::Report>& reports) {
+  for (const service::Report& now : reports) {
+    const auto before =
+        std::find_if(reports_.begin(), reports_.end(),
+                     [&](const service::Report& each) { return each.id == now.id; });
+    const std::uint64_t faults = before == reports_.end() ? 0 : before->usage.faults;
+    if (now.usage.faults == faults || !now.last_fault) continue;
+    std::string text = "it has ended " + std::to_string(now.usage.faults) +
+                       " times, last by: " + now.last_fault->what;
+    if (!now.last_fault->backtrace.empty()) text += ", at " + now.last_fault->backtrace.front();
+    text += "; it " + std::string(to_text(now.standing));
+    say_(ENTRESOL_LOG_ERROR, now.name, text);
+  }
+}
+
+}  // namespace entresol::runtime
