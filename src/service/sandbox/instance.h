@@ -93,19 +93,22 @@ class alignas(64) Instance {
   struct Handle {
     alignas(8) std::array<std::byte, size> bytes{};
   };
-  using Function = Handle<16>;
 
   std::optional<Trap> instantiate();
-  std::optional<Trap> invoke(const Function& function, std::span<Value> values);
-  bool look_up(std::string_view name, Function& function);
+  std::optional<Trap> invoke(void* function, std::span<Value> values);
+  // The function's half of its handle, the other half being the store's; null if there is none.
+  void* look_up(std::string_view name);
+  bool ready(std::size_t entry, std::size_t values);
 
-  // What a call needs lies on one cache line, as many instances take turns.
+  // What a call needs, with the first three entries, is one cache line: many instances take turns.
   wasmtime_context* context_ = nullptr;
+  std::uint64_t store_id_ = 0;
   Memory memory_;  // as of the last look
-  void* host_;
   bool running_ = false;
-  std::uint16_t looked_up_ = 0;  // a bit for each of functions_
-  std::array<Function, Prepared::kMaxEntries> functions_;
+  std::uint8_t most_values_;  // places that a call of any entry needs
+  std::array<void*, Prepared::kMaxEntries> functions_{};
+
+  void* host_;
   std::shared_ptr<const Prepared> prepared_;
   std::size_t memory_limit_;
   wasmtime_store* store_ = nullptr;
