@@ -101,7 +101,10 @@ Prepared::~Prepared() {
 }
 
 Instance::Instance(std::shared_ptr<const Prepared> prepared, void* context, std::size_t memory)
-    : host_(context), prepared_(std::move(prepared)), memory_limit_(memory) {}
+    : most_values_(std::ranges::max(prepared->values_)),
+      host_(context),
+      prepared_(std::move(prepared)),
+      memory_limit_(memory) {}
 
 std::optional<Trap> Instance::start(std::uint64_t ticks) {
   stop();
@@ -111,8 +114,8 @@ std::optional<Trap> Instance::start(std::uint64_t ticks) {
   wasmtime_context_set_epoch_deadline(context_, ticks);
   auto trap = instantiate();
   if (!trap && prepared_->initialises_) {
-    Function initialise;
-    trap = look_up(kInitialise, initialise) ? invoke(initialise, {}) : not_running();
+    void* initialise = look_up(kInitialise);
+    trap = initialise != nullptr ? invoke(initialise, {}) : not_running();
   }
   running_ = !trap;
   return trap;
@@ -140,44 +143,45 @@ void Instance::stop() {
   instantiated_ = false;
   has_memory_ = false;
   memory_ = {};
-  looked_up_ = 0;
+  functions_ = {};
   refusal_.clear();
   context_ = nullptr;
   if (store_ != nullptr) wasmtime_store_delete(std::exchange(store_, nullptr));
 }
 
-bool Instance::look_up(std::string_view name, Function& function) {
+void* Instance::look_up(std::string_view name) {
   const auto instance = load<wasmtime_instance_t>(instance_);
   wasmtime_extern_t item{};
   if (!wasmtime_instance_export_get(context_, &instance, name.data(), name.size(), &item) ||
       item.kind != WASMTIME_EXTERN_FUNC) {
+    return nullptr;
+  }
+  store_id_ = item.of.func.store_id;
+  return item.of.func.__private;
+}
+
+bool Instance::ready(std::size_t entry, std::size_t values) {
+  if (!running_ || entry >= prepared_->entries_.size() || values < prepared_->values_[entry]) {
     return false;
   }
-  keep(function, item.of.func);
-  return true;
+  if (functions_[entry] == nullptr) functions_[entry] = look_up(prepared_->entries_[entry].name);
+  return functions_[entry] != nullptr;
 }
 
 std::optional<Trap> Instance::call(std::size_t entry, std::span<Value> values,
                                    std::uint64_t ticks) {
-  if (!running_ || entry >= Prepared::kMaxEntries || values.size() < prepared_->values_[entry]) {
+  const bool at_hand = running_ && entry < Prepared::kMaxEntries && functions_[entry] != nullptr &&
+                       values.size() >= most_values_;
+  if (!at_hand && !ready(entry, values.size())) [[unlikely]]
     return not_running();
-  }
-  Function& function = functions_[entry];
-  if ((looked_up_ >> entry & 1) == 0) {
-    if (entry >= prepared_->entries_.size() ||
-        !look_up(prepared_->entries_[entry].name, function)) {
-      return not_running();
-    }
-    looked_up_ = static_cast<std::uint16_t>(looked_up_ | 1u << entry);
-  }
   wasmtime_context_set_epoch_deadline(context_, ticks);
-  auto trap = invoke(function, values);
+  auto trap = invoke(functions_[entry], values);
   if (trap) running_ = false;
   return trap;
 }
 
-std::optional<Trap> Instance::invoke(const Function& function, std::span<Value> values) {
-  const auto handle = load<wasmtime_func_t>(function);
+std::optional<Trap> Instance::invoke(void* function, std::span<Value> values) {
+  const wasmtime_func_t handle{store_id_, function};
   wasm_trap_t* trap = nullptr;
   wasmtime_error_t* error = wasmtime_func_call_unchecked(
       context_, &handle, reinterpret_cast<wasmtime_val_raw_t*>(values.data()), values.size(),

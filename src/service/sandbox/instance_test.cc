@@ -213,6 +213,7 @@ TEST_F(InstanceTest, AThousandKeepApart) {
   }
   EXPECT_EQ(places.size(), 1000u);
   for (std::uint32_t i = 0; i < 1000; ++i) {
+    instances[(i + 4) % 1000].prefetch(kCount, 0);
     ASSERT_FALSE(instances[i].call(kCount, values, kLong));
     ASSERT_EQ(values[0].u32, 6 + i % 7) << i;
   }
