@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Services as modules in a node: hosts say which of their flows are for one, it decides, and its end is nobody else's."""
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import lab
+from lab import Lab, Ran, Star, check, until
+
+ROOT = Path(os.environ["ENTRESOL_ROOT"])
+MODULES = Path(os.environ["ENTRESOL_BUILD"]) / "modules"
+FILTER, CRASH = 16, 0x80000001
+RULES = "allow icmp; allow icmpv6; allow tcp/8080"
+
+
+def put_filter(bench: Lab) -> Path:
+    shutil.copy(MODULES / "filter.wasm", bench.file("filter.wasm"))
+    return bench.write("filter.yaml", (ROOT / "src/services/filter/service.yaml").read_text())
+
+
+def put_crash(bench: Lab) -> Path:
+    shutil.copy(MODULES / "modules_crash.wasm", bench.file("crash.wasm"))
+    return bench.write("crash.yaml", f"service: crash\nid: {CRASH}\nfields: [destination, port]\n"
+                                     "limits: {batch: 5 ms}\nmetrics: [{name: seen, kind: gauge}]\n")
+
+
+class Served(Star):
+    """alice's flows to bob are for a service; bob serves two ports, and so does alice."""
+
+    def __init__(self, bench: Lab, service: int, modules: list):
+        super().__init__(bench, node={"services": modules})
+        self.configure_host("alice", ["bob"], services=[{"to": "bob", "service": service}])
+        self.start()
+        self.names = {who: bench.status(who)["layers"][0]["name"] for who in ("alice", "bob")}
+        bench.until_reaches("bob", self.names["alice"])
+        for who in ("alice", "bob"):
+            for port in (80, 8080):
+                bench.start(who, "python3", "-m", "http.server", port, "--bind", "::", "--directory", bench.folder)
+                bench.until_listens(who, port)
+
+    def curl(self, who: str, to: str, port: int) -> Ran:
+        return self.lab.within(who, "curl", "-s", "-S", "-g", "-o", "/dev/null", "--max-time", "30", f"http://[{self.names[to]}]:{port}/", limit=45)
+
+    def service(self, name: str) -> dict:
+        return next((each for each in self.lab.status("node")["services"] if each["name"] == name), {})
+
+
+def test_a_module_decides_about_the_flows_that_name_it(bench: Lab) -> None:
+    """Refused at once where its rules say so; asked once a flow; flows of the other host do not pass it."""
+    star = Served(bench, FILTER, [{"file": str(put_filter(bench)), "config": {"rules": RULES}}])
+    check(bench.reaches("alice", star.names["bob"]), "ping")
+    check(star.curl("alice", "bob", 8080).code == 0, "a port that is allowed")
+    check(star.curl("alice", "bob", 80).code == 7, "a port that is not")
+    check(star.curl("bob", "alice", 80).code == 0, "a flow of the other host")
+    until("status counts", lambda: star.service("filter").get("metrics", {}).get("unruled", 0) >= 1)
+    before = star.service("filter")["packets"]
+    check(bench.ping("alice", star.names["bob"], 200).received == 200, "ping of 200")
+    star.curl("alice", "bob", 80)
+    until("a report that is newer", lambda: star.service("filter")["metrics"]["unruled"] >= 2)
+    seen = star.service("filter")
+    check(seen["packets"] - before < 20, f"it was asked about {seen['packets'] - before} packets of one flow")
+    check(seen["standing"] == "running" and seen["faults"] == 0, f"{seen}")
+    text = bench.ask("node", "status", "--prometheus").text
+    check(re.search(r'entresol_service_metric\{[^}]*metric="allowed"[^}]*\} [1-9]', text), text[-500:])
+
+
+def test_a_module_that_traps_ends_alone(bench: Lab) -> None:
+    """Its packets are dropped with a reason, the reason names its author's file, it starts again, and others go on."""
+    star = Served(bench, CRASH, [{"file": str(put_crash(bench))}, {"file": str(put_filter(bench))}])
+    check(star.curl("alice", "bob", 8080).code == 0, "before")
+    ping = bench.start("bob", "ping", "-n", "-i", "0.05", star.names["alice"])
+    for port, what in ((13, "memory"), (14, "time")):
+        faults = star.service("crash").get("faults", 0)
+        knock = bench.start("alice", "python3", "-c",
+                            f"import socket; socket.create_connection(('{star.names['bob']}', {port}), 5)")
+        until("it has ended", lambda: star.service("crash").get("faults", 0) > faults)
+        fault = star.service("crash")["last_fault"]
+        check(what in fault["what"], f"{fault}")
+        check("crash.c:" in " ".join(fault["backtrace"]), f"{fault}")
+        knock.end()
+        until("it runs again", lambda: star.service("crash")["standing"] == "running")
+        until("it is asked again", lambda: star.curl("alice", "bob", 8080).code == 0)
+    check(bench.drops("node", "service_unavailable") > 0, "drops have no reason")
+    check(star.service("filter")["faults"] == 0, "its neighbour")
+    ping.signal(signal.SIGINT)
+    ping.wait()
+    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", ping.text()).groups())
+    check(sent - received <= 1, f"bob's ping lost {sent - received} of {sent}")
+
+
+def test_a_module_that_ends_again_and_again_is_quarantined(bench: Lab) -> None:
+    star = Served(bench, CRASH, [{"file": str(put_crash(bench))}])
+    knock = ("import socket, time\n"
+             f"while True:\n s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.sendto(b'x', ('{star.names['bob']}', 13)); time.sleep(0.05)")
+    bench.start("alice", "python3", "-c", knock)
+    until("quarantine", lambda: star.service("crash").get("standing") == "quarantined")
+    check(star.service("crash")["faults"] == 5, f"{star.service('crash')}")
+    check(star.curl("alice", "bob", 8080).code != 0, "it is asked nothing")
+    check(star.curl("bob", "alice", 8080).code == 0, "others are served")
+
+
+def test_what_a_node_cannot_run_is_said_before_it_starts(bench: Lab) -> None:
+    """One clear error with file, line and column where there is one; the node does not start."""
+    star = Star(bench)
+    good = put_filter(bench)
+    cases = [
+        ({"file": str(bench.file("none.yaml"))}, "none.yaml"),
+        ({"file": str(good), "config": {"rulez": "x"}}, "service 'filter' has no configuration 'rulez': it has rules, otherwise"),
+        ({"file": str(bench.write("a.yaml", "service: a\nid: 20\nfields: [sauce]\n"))}, "a.yaml:3:9: fields: 'sauce' is none of source"),
+        ({"file": str(bench.write("b.yaml", "service: b\nid: 20\n"))}, "b.wasm"),
+        ({"file": str(bench.write("c.yaml", f"service: c\nid: 20\nmodule: {bench.write('c.wasm', 'no module')}\n"))}, "c.wasm"),
+        ({"file": str(bench.write("d.yaml", "service: d\nid: 20\npayload: true\nmodule: filter.wasm\n"))}, "asks for payload, which is sealed"),
+    ]
+    for service, what in cases:
+        bench.configure("node", listen=":4850", layers=[star.layer.entry("node")], services=[service])
+        ran = bench.within("node", lab.ENTRESOL, "run", "node", "-c", str(bench.file("node.yaml")), limit=60)
+        check(ran.code == 1 and what in ran.text, f"{service}: exit code {ran.code}: {ran.text}")
+
+
+if __name__ == "__main__":
+    lab.main(test_a_module_decides_about_the_flows_that_name_it, test_a_module_that_traps_ends_alone,
+             test_a_module_that_ends_again_and_again_is_quarantined, test_what_a_node_cannot_run_is_said_before_it_starts,
+             tools=("curl",))
