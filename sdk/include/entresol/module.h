@@ -25,23 +25,21 @@ typedef struct entresol_module {
 } entresol_module;
 
 #ifdef __cplusplus
-#define ENTRESOL_ALIGNAS alignas
 #define ENTRESOL_EXPORT(NAME) extern "C" __attribute__((export_name(NAME), used))
 #else
-#define ENTRESOL_ALIGNAS _Alignas
 #define ENTRESOL_EXPORT(NAME) __attribute__((export_name(NAME), used))
 #endif
 
 /* One object, so that what a batch touches lies together. */
 #define ENTRESOL_SERVICE_ENTRY(NAME, STATE)                                                       \
   static struct {                                                                                 \
-    ENTRESOL_ALIGNAS(16) entresol_packet packets[ENTRESOL_BATCH];                                 \
+    entresol_packet packets[ENTRESOL_BATCH] __attribute__((aligned(16)));                         \
     entresol_verdict verdicts[ENTRESOL_BATCH];                                                    \
     uint8_t out[ENTRESOL_OUT_SIZE];                                                               \
     uint8_t payload[ENTRESOL_PAYLOAD_ROOM];                                                       \
     entresol_module module;                                                                       \
   } entresol_room_;                                                                               \
-  static ENTRESOL_ALIGNAS(16) uint8_t entresol_state_[sizeof(STATE)];                             \
+  static uint8_t entresol_state_[sizeof(STATE)] __attribute__((aligned(16)));                     \
   ENTRESOL_EXPORT("entresol_describe") const entresol_module* entresol_describe_(void) {          \
     const entresol_module module = {                                                              \
         ENTRESOL_ABI,                                                                             \
