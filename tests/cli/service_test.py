@@ -158,6 +158,11 @@ class Kit(unittest.TestCase):
         self.refused("E0722", ERROR, "ENTRESOL_PAYLOAD_ROOM", "service", "build", "hello")
         self.edit(folder / "hello.c", '#include "entresol/service.h"', '#define ENTRESOL_PAYLOAD_ROOM 4096\n#include "entresol/service.h"')
         self.ok("service", "build", "hello")
+        script = folder / "tests/hello.script"
+        script.write_text(f"packet payload={'00' * 64} times=64\nexpect deliver\n")
+        self.assertEqual(self.ok("service", "test", "hello")["passed"], 1)
+        script.write_text(f"packet payload={'00' * 65} times=64\nexpect deliver\n")
+        self.refused("E0723", ERROR, "hello.script:1:1: 4160 octets of payload in one batch", "service", "test", "hello")
         self.edit(folder / "hello.c", '#include "entresol/service.h"', '#include <stdio.h>\n#include "entresol/service.h"')
         self.edit(folder / "hello.c", "verdict->keep = 1;", 'puts("no");')
         self.refused("E0703", ERROR, "wasi_snapshot_preview1.fd_write", "service", "build", "hello")

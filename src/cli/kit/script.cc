@@ -493,6 +493,18 @@ base::Result<void> check_script(const Script& script, const service::Manifest& m
   return {};
 }
 
+base::Result<void> check_payloads(const Script& script, std::size_t room, const std::string& file) {
+  for (const Step& step : script.steps) {
+    const auto* send = std::get_if<SendPacket>(&step.action);
+    if (send == nullptr || !send->payload || send->payload->size() * send->times <= room) continue;
+    return base::fail(code::kKitScript,
+                      at(file, step.place) + std::to_string(send->payload->size() * send->times) +
+                          " octets of payload in one batch, and the module has room for " +
+                          std::to_string(room) + " (ENTRESOL_PAYLOAD_ROOM)");
+  }
+  return {};
+}
+
 std::string to_text(const entresol_verdict& verdict, const std::vector<entresol_name>& names) {
   std::string out(verdict.action < kActions.size() ? kActions[verdict.action] : "drop");
   const auto to = [&](const entresol_name& each) {

@@ -97,6 +97,8 @@ base::Result<Script> parse_script(std::string_view text, const std::string& file
 // Against the manifest: values of the configuration, metrics, and fields that the service would not see.
 base::Result<void> check_script(const Script& script, const service::Manifest& manifest,
                                 const std::string& file);
+// Against a module's room for the payloads of one batch, in octets.
+base::Result<void> check_payloads(const Script& script, std::size_t room, const std::string& file);
 
 // "deliver to=fd35::2 keep", as a script says it.
 std::string to_text(const entresol_verdict& verdict, const std::vector<entresol_name>& names);

@@ -80,6 +80,9 @@ int test(const Global& global, const std::string& folder, const std::vector<std:
   if (!checked) return report(global, checked.error());
 
   const service::Manifest& manifest = project->service.manifest;
+  for (std::size_t i = 0; i < files.size(); ++i)
+    if (auto fits = check_payloads(scripts[i], checked->payload_room, files[i]); !fits)
+      return report(global, fits.error());
   const Budget budget(checked->sandbox->engine());
   Json all = Json::array();
   unsigned failed = 0;

@@ -283,6 +283,7 @@ base::Result<Checked> check_module(const Project& project) {
   instance.start(io::now(), io::unix_nanos());
   if (instance.last_fault()) return tl::unexpected(fault_error(project, *instance.last_fault()));
   out.memory = said.memory();
+  out.payload_room = said.payload_room();
   if (auto fit = fits(project, said); !fit) return tl::unexpected(fit.error());
   return out;
 }

@@ -43,6 +43,7 @@ struct Checked {
   base::Duration compile_time{};
   std::vector<std::string> calls;  // of the host, which it imports
   std::size_t memory = 0;          // octets that an instance has after its start
+  std::size_t payload_room = 0;    // octets, of one batch
 };
 base::Result<Checked> check_module(const Project& project);
 
