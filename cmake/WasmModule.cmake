@@ -21,6 +21,8 @@ function(entresol_wasm_module name)
   endif()
   set(flags -O3 -g1 -Wall -Wextra -Werror -ffunction-sections -fdata-sections -fvisibility=hidden
       -mbulk-memory -msimd128 -mnontrapping-fptoint "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+  # Else the head of a loop has line 0, and that is where a call over its budget ends.
+  set(located -mllvm -use-unknown-locations=Disable)
   set(linking -Wl,--gc-sections -Wl,--stack-first -Wl,-z,stack-size=65536)
   if(ARG_NO_LIBC)
     list(APPEND flags --target=wasm32-unknown-unknown -ffreestanding)
@@ -51,7 +53,7 @@ function(entresol_wasm_module name)
       set(driver ${ENTRESOL_WASM_CXX})
     endif()
     add_custom_command(OUTPUT ${object}
-      COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${compiler} ${flags} ${ARG_OPTIONS} -MD -MF ${object}.d -c ${source} -o ${object}
+      COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${compiler} ${flags} ${located} ${ARG_OPTIONS} -MD -MF ${object}.d -c ${source} -o ${object}
       DEPENDS ${source} DEPFILE ${object}.d COMMENT "Compiling ${name}.wasm: ${file}" VERBATIM)
     list(APPEND objects ${object})
   endforeach()

@@ -70,5 +70,13 @@ inline constexpr std::string_view kModuleMalformed =
 inline constexpr std::string_view kModuleCode = "E0702";  // compiled code that is not to be run
 inline constexpr std::string_view kModuleUnfit =
     "E0703";  // imports what is not granted, or lacks an entry
+// The author's kit (072x).
+inline constexpr std::string_view kKitTools = "E0720";    // a compiler or library is missing
+inline constexpr std::string_view kKitBuild = "E0721";    // the source does not compile
+inline constexpr std::string_view kKitModule = "E0722";   // module and manifest do not go together
+inline constexpr std::string_view kKitScript = "E0723";   // a test script cannot be read
+inline constexpr std::string_view kKitFault = "E0724";    // the service faulted where it must not
+inline constexpr std::string_view kKitExists = "E0725";   // the folder of a new service is there
+inline constexpr std::string_view kKitPackage = "E0726";  // no package, damaged, or not signed
 
 }  // namespace entresol::base::code

@@ -219,6 +219,33 @@ constexpr Explanation kExplanations[] = {
     {code::kModuleUnfit, "The module does not fit what this node offers or expects",
      "The message lists each import that is not granted, and each function that the module has to "
      "export and does not, or with another type."},
+    {code::kKitTools, "What compiles services is not on this machine",
+     "Services are compiled by clang 19 for wasm32-wasi. On Debian: apt install clang-19 lld-19 "
+     "wasi-libc\n"
+     "libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 (the last for C++ alone). "
+     "The message names what is missing."},
+    {code::kKitBuild, "The service does not compile",
+     "The compiler's own messages stand above, with file and line. A service includes "
+     "entresol/service.h (C) or\n"
+     "entresol/service.hpp (C++) and its language's library, and nothing of the machine."},
+    {code::kKitModule, "The module and its manifest do not go together",
+     "service.yaml promises what the source does not do, or the other way round: a service that "
+     "says `payload: true`\n"
+     "has to define ENTRESOL_PAYLOAD_ROOM before it includes service.h, and every service has a "
+     "packets()."},
+    {code::kKitScript, "A test script cannot be read",
+     "File, line and column say where. docs/services.md lists the steps: config, packet, advance, "
+     "expect."},
+    {code::kKitFault, "The service faulted",
+     "It trapped, or took longer than its limits allow. The message has the reason, and where it "
+     "happened, innermost\n"
+     "first. Put the packets into a test script, and `entresol service test` will show it again."},
+    {code::kKitExists, "There is something in the new service's place already",
+     "`entresol service new` makes a folder and never writes into one that is there. Choose "
+     "another name or --dir."},
+    {code::kKitPackage, "The file is no package of a service, or not as its publisher signed it",
+     "It was cut, changed, or signed with another key. Nothing of it is used; get it again from "
+     "its publisher."},
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   app.fallthrough();
   add_layer(app, words);
   add_running(app, words);
+  add_service(app, words);
   add_offline(app, words);
 
   try {

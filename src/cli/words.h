@@ -6,8 +6,15 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/kit/kit.h"
 
 namespace entresol::cli {
+
+struct ServiceWords {
+  kit::NewOptions made;
+  std::string folder = ".", key, out, file;
+  std::vector<std::string> scripts;
+};
 
 struct Words {
   Global global;
@@ -19,6 +26,7 @@ struct Words {
   TokenOptions token;
   GuestOptions guest;
   PolicyTest policy;
+  ServiceWords service;
   std::string kind, prefix, role = "host", file, name, layer, code, admin, id;
   int count = 3;
   bool prometheus = false;
@@ -31,5 +39,7 @@ void add_offline(CLI::App& app, Words& words);
 void add_running(CLI::App& app, Words& words);
 // add_layer.cc: a layer with a controller
 void add_layer(CLI::App& app, Words& words);
+// add_service.cc: the author's kit
+void add_service(CLI::App& app, Words& words);
 
 }  // namespace entresol::cli

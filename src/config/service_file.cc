@@ -22,6 +22,7 @@ constexpr std::size_t kMaxFile = 64 << 10;
 constexpr std::size_t kMaxName = 32;
 constexpr std::size_t kMaxMetrics = 64;
 constexpr std::size_t kMaxConfig = 64;
+constexpr std::size_t kMaxLicence = 256;
 
 struct Unit {
   std::string_view name;
@@ -159,6 +160,10 @@ base::Result<ServiceFile> parse_service(std::string_view yaml, const std::string
   manifest.fallback =
       static_cast<service::Fallback>(map.choice("fallback", {"drop", "deliver"}, 0));
   out.module = beside(file, map.text("module", manifest.name + ".wasm"));
+  out.licence = map.text("licence", "");
+  if (out.licence.size() > kMaxLicence)
+    map.fail(code::kConfigBadValue, "licence",
+             "at most " + std::to_string(kMaxLicence) + " octets: name the licence");
   map.map("limits", [&](YamlMap& limits) { read_limits(limits, manifest.limits); });
   map.each("metrics", [&](YamlMap& metric) { read_metric(metric, manifest); });
   map.each("config", [&](YamlMap& key) { read_config_key(key, manifest); });

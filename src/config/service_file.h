@@ -13,7 +13,8 @@ namespace entresol::config {
 
 struct ServiceFile {
   service::Manifest manifest;
-  std::string module;  // file, as seen from where the manifest is seen from
+  std::string module;   // file, as seen from where the manifest is seen from
+  std::string licence;  // for people, such as an SPDX identifier; may be empty
 };
 
 // `file` is what errors call it, and where `module` is looked for beside.

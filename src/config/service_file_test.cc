@@ -35,6 +35,7 @@ service: hello
 id: 0x80000001
 version: 7
 module: build/h.wasm
+licence: Apache-2.0
 fields: [source, port, length]
 payload: true
 fallback: deliver
@@ -51,6 +52,7 @@ config:
   ASSERT_TRUE(parsed) << parsed.error().message;
   const service::Manifest& manifest = parsed->manifest;
   EXPECT_EQ(parsed->module, "build/h.wasm");
+  EXPECT_EQ(parsed->licence, "Apache-2.0");
   EXPECT_EQ(manifest.version, 7u);
   EXPECT_EQ(manifest.fields, service::fields_of({Field::kSource, Field::kPort, Field::kLength}));
   EXPECT_TRUE(manifest.payload);

@@ -25,7 +25,9 @@ Fault fault_of(const Trap& trap) {
   Fault out{trap.message, {}, trap.kind == TrapKind::kInterrupted};
   for (const sandbox::Frame& frame : trap.frames) {
     std::string line = frame.function;
-    if (!frame.file.empty()) line += " (" + frame.file + ":" + std::to_string(frame.line) + ")";
+    std::string_view file = frame.file;
+    if (file.starts_with("./")) file.remove_prefix(2);  // the kit's modules: from their folder
+    if (!file.empty()) line += " (" + std::string(file) + ":" + std::to_string(frame.line) + ")";
     out.backtrace.push_back(std::move(line));
   }
   return out;

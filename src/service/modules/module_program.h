@@ -39,6 +39,10 @@ class ModuleProgram final : public Program {
   std::optional<Fault> timer(std::uint64_t name) override;
   void prefetch() const override;
   std::size_t memory() const override;
+  // What the module has said of itself, once it has been started: which callbacks it has (entresol_module.callbacks), and
+  // octets for the payloads of one batch.
+  std::uint32_t callbacks() const { return places_.callbacks; }
+  std::uint32_t payload_room() const { return places_.payload_room; }
 
  private:
   // Where the module keeps what is copied: checked once, as a memory never shrinks.

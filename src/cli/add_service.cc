@@ -1,0 +1,53 @@
+#include "cli/words.h"
+
+namespace entresol::cli {
+namespace {
+
+CLI::App* verb(CLI::App* service, Words& w, const char* name, const char* help,
+               std::function<int()> run) {
+  CLI::App* out = service->add_subcommand(name, help);
+  out->callback([&w, run = std::move(run)] { w.run = run; });
+  return out;
+}
+
+}  // namespace
+
+void add_service(CLI::App& app, Words& w) {
+  ServiceWords& o = w.service;
+  CLI::App* service = app.add_subcommand(
+      "service",
+      "Write a service: new, build, test, bench, pack; docs/services.md leads through it");
+  service->require_subcommand(1);
+  const auto in_folder = [&](CLI::App* of) {
+    of->add_option("folder", o.folder, "the service's folder")->capture_default_str();
+  };
+
+  CLI::App* made = verb(service, w, "new", "Make a folder with a small service that works",
+                        [&w] { return kit::new_service(w.global, w.service.made); });
+  made->add_option("name", o.made.name, "1 to 32 of a-z, 0-9, '-' and '_'")->required();
+  made->add_option("--lang", o.made.language, "c++ or c")
+      ->check(CLI::IsMember({"c++", "c"}))
+      ->capture_default_str();
+  made->add_option("--dir", o.made.folder, "where; otherwise a folder NAME here");
+
+  in_folder(verb(service, w, "build", "Compile it to a module, and check that against its manifest",
+                 [&w] { return kit::build(w.global, w.service.folder); }));
+  CLI::App* test = verb(service, w, "test", "Run its scripts in the sandbox, under virtual time",
+                        [&w] { return kit::test(w.global, w.service.folder, w.service.scripts); });
+  in_folder(test);
+  test->add_option("--script", o.scripts, "this one alone; may be repeated");
+  in_folder(verb(service, w, "bench", "What a packet and a start cost on this machine",
+                 [&w] { return kit::bench(w.global, w.service.folder); }));
+  CLI::App* pack = verb(service, w, "pack", "Sign manifest and module as NAME-VERSION.esvc", [&w] {
+    return kit::pack(w.global, w.service.folder, w.service.key, w.service.out);
+  });
+  in_folder(pack);
+  pack->add_option("--key", o.key, "the publisher's secret identity (NAME.key)")->required();
+  pack->add_option("--out", o.out, "file to write; otherwise in the service's folder");
+  verb(service, w, "inspect", "Verify a package, and show what it holds",
+       [&w] { return kit::inspect(w.global, w.service.file); })
+      ->add_option("file", o.file, "the package")
+      ->required();
+}
+
+}  // namespace entresol::cli
