@@ -64,5 +64,6 @@ inline constexpr std::string_view kHttpBadRequest = "E0605";  // malformed
 inline constexpr std::string_view kHttpTooLarge = "E0606";    // header or body of a request
 inline constexpr std::string_view kHttpInternal = "E0607";    // the server failed
 inline constexpr std::string_view kHttpBusy = "E0608";        // the server stops, or has no room
+inline constexpr std::string_view kHttpTooManyFailures = "E0609";  // from this address
 
 }  // namespace entresol::base::code

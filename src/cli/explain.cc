@@ -207,6 +207,12 @@ constexpr Explanation kExplanations[] = {
     {code::kHttpBusy, "The server has no room at the moment, or is stopping",
      "Ask again in a moment. Members that have proved who they are keep their place when strangers "
      "crowd in."},
+    {code::kHttpTooManyFailures, "Too many requests from this address have failed",
+     "They had wrong, used or expired tokens, or signatures that do not hold. Others from this "
+     "address wait too: the controller\n"
+     "looks at one more each second. Stop what fails (its log says from where it came), and ask "
+     "again after a minute. Who has\n"
+     "proved who he is on the same connection is not held up."},
 };
 
 }  // namespace

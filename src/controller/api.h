@@ -28,12 +28,23 @@ struct ApiConfig {
   std::vector<directory::TokenEndpoint> advertise;  // what tokens carry
   http::Pin pin{};                                  // of the controller's TLS key
   std::size_t page = 1000;                          // items of one answer to a watcher
+  // How often a source may fail to prove itself before its requests are not looked at.
+  http::Rate failures = {.per_second = 1, .burst = 60};
+};
+
+// How requests of a route were answered. Method and path are the API's own words, empty for what is no route.
+struct AnswerKind {
+  std::string_view method, path;
+  std::string code;  // empty: well, or it waits for what changes
+  friend auto operator<=>(const AnswerKind&, const AnswerKind&) = default;
 };
 
 struct ApiCounters {
   std::uint64_t requests = 0;
-  std::uint64_t commits = 0;
+  std::uint64_t commits = 0, commit_failures = 0;             // the latter among the former
+  base::UnixSeconds committed_at = 0;                         // the last that did not fail; 0: none
   std::map<std::string, std::uint64_t, std::less<>> refused;  // by code
+  std::map<AnswerKind, std::uint64_t> answers;
 };
 
 class Api {
@@ -72,6 +83,7 @@ class Api {
   base::Result<void> admit(const Route& route, Call& call, http::Responder& responder) const;
   Answer answer(const http::Request& request, http::Responder& responder, base::UnixSeconds now,
                 bool& waits, Call& call);
+  bool held_up(const http::Request& request, base::UnixSeconds now) const;
   void observe(std::string_view event, std::string_view subject, const Call& call) const;
   template <typename T>
   base::Result<T> settle(directory::Outcome<T> outcome);
@@ -110,6 +122,7 @@ class Api {
   struct Pending {
     std::shared_ptr<http::Responder> responder;
     http::Response response;
+    AnswerKind kind;
   };
 
   ApiConfig config_;
@@ -117,6 +130,7 @@ class Api {
   directory::Store& store_;
   Observer observer_;
   ApiCounters counters_;
+  http::SourceBudget failures_;
   std::unique_ptr<directory::Batch> batch_;  // of this round
   std::vector<Pending> pending_;             // answers of this round
   Watchers watchers_;

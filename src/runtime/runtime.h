@@ -36,7 +36,7 @@ class Applications {
 };
 
 class Enrolment;
-class Metrics;
+class MetricsPage;
 class Pings;
 
 class Runtime final : private layer::member::Output {
@@ -116,7 +116,7 @@ class Runtime final : private layer::member::Output {
   std::vector<layer::forwarding::InBurst> in_;
   std::vector<io::TxBurst> out_;
   std::unique_ptr<io::ControlServer> control_;
-  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<MetricsPage> metrics_;
   std::unique_ptr<Pings> pings_;
   std::map<layer::member::LayerIndex, std::unique_ptr<Enrolment>> enrolments_;
   Applications* applications_ = nullptr;
