@@ -112,6 +112,9 @@ class Member : private forwarding::Local {
   // nodes now.
   base::Result<wire::Name> learn_guest(LayerIndex layer, base::Bytes grant_chain,
                                        base::UnixSeconds now);
+  // A name that members share; see Membership::learn_name.
+  base::Result<wire::Name> learn_name(LayerIndex layer, base::ByteView certificate_chain,
+                                      base::ByteView delegations, base::UnixSeconds now);
   // A host's way into the layer, which its registration names from now on. `max_packet`: forwarding::Link. Nodes dial one
   // another by themselves, at their registered endpoints: kConfigBadValue there.
   base::Result<forwarding::LinkId> dial(LayerIndex layer, const wire::Name& node,

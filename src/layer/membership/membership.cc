@@ -204,9 +204,11 @@ base::Result<wire::Name> Membership::learn(base::ByteView certificate_chain,
     return base::fail(code::kCertificateMalformed,
                       "registration of '" + certificate->label + "' has no native key");
   return insert(from_certificate(*certificate, until, *registered, *key),
-                {{certificate_chain.begin(), certificate_chain.end()},
-                 {registration.begin(), registration.end()},
-                 {}});
+                {.certificate = {certificate_chain.begin(), certificate_chain.end()},
+                 .registration = {registration.begin(), registration.end()},
+                 .grant = {},
+                 .name_certificate = {},
+                 .delegations = {}});
 }
 
 base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
@@ -229,7 +231,9 @@ base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::
   if (const Member* known = find(member.name);
       known != nullptr && known->native_key != Key{} && still_speaks(*known, *grant, through))
     member.native_key = known->native_key;
-  return insert(std::move(member), {{}, {}, std::move(grant_chain)});
+  Objects objects;
+  objects.grant = std::move(grant_chain);
+  return insert(std::move(member), std::move(objects));
 }
 
 // ---- ends ----------------------------------------------------------------------------------------------------------
@@ -244,7 +248,7 @@ void Membership::revoke(const wire::Name& name, base::UnixSeconds until) {
   if (known == members_.end()) return;
   revocation.sequence = std::max(revocation.sequence, known->second.sequence);
   const Key lost = known->second.native_key;
-  const bool node = known->second.role == Role::kNode;
+  const bool node = known->second.is_node();
   note_moved(name, known->second.attachments);
   erase(name);
   if (node) place_guests(lost);
@@ -267,7 +271,7 @@ std::vector<Member> Membership::expire(base::UnixSeconds now, std::size_t most) 
     ended.push_back(members_.at(name));
     note_moved(name, ended.back().attachments);
     erase(name);
-    if (ended.back().role == Role::kNode) place_guests(ended.back().native_key);
+    if (ended.back().is_node()) place_guests(ended.back().native_key);
   }
   return ended;
 }
@@ -301,7 +305,7 @@ const Member* Membership::find_label(std::string_view label) const {
 }
 
 Objects Membership::objects(const wire::Name& name) const {
-  if (name == own_.name) return {own_certificate_, own_registration_, {}};
+  if (name == own_.name) return {own_certificate_, own_registration_, {}, {}, {}};
   auto found = objects_.find(name);
   return found == objects_.end() ? Objects{} : found->second;
 }
@@ -362,7 +366,7 @@ DropReason Membership::Links::admit(const security::PublicKey& key,
   const DropReason reason = membership_.verify(key, shown, now, member);
   if (reason != DropReason::none) return reason;
   name = member.name;
-  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}})
+  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}, {}, {}})
              ? DropReason::none
              : DropReason::handshake_certificate;
 }
@@ -388,7 +392,7 @@ DropReason Membership::Sessions::admit(const security::PublicKey& key,
   const DropReason reason = membership_.verify(key, shown, now, member);
   if (reason != DropReason::none) return reason;
   if (name != member.name) return membership_.admit_guest(member, shown, name, now);
-  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}})
+  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}, {}, {}})
              ? DropReason::none
              : DropReason::handshake_certificate;
 }

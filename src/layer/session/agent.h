@@ -149,7 +149,8 @@ class Agent {
                            const inner::Offload& offload, const wire::Name& local,
                            base::TimePoint now);
   void ask_node(base::TimePoint now);
-  void answer_lookup(const wire::ControlView& message, const wire::HeaderView& view);
+  void answer_lookup(const wire::ControlView& message, const wire::HeaderView& view,
+                     base::UnixSeconds today);
   void take_answer(const wire::ControlView& message, base::TimePoint now, std::int64_t unix_nanos);
   bool knows(const Sought& sought) const;
   void refuse_waiting(const std::vector<Lookups::Waiting>& waiting);

@@ -156,8 +156,28 @@ void Agent::ask_node(base::TimePoint now) {
   }
 }
 
+namespace {
+
+// Beside headers of all links on its way.
+constexpr std::size_t kAnswerRoom = 1150;
+
+base::Bytes answer_with(std::uint32_t id, const membership::Objects& objects) {
+  if (!objects.grant.empty())
+    return wire::emit_answer(id, wire::AnswerKind::guest, objects.grant, {});
+  if (!objects.certificate.empty())
+    return wire::emit_answer(id, wire::AnswerKind::member, objects.certificate,
+                             objects.registration);
+  if (!objects.name_certificate.empty())
+    return wire::emit_answer(id, wire::AnswerKind::name, objects.name_certificate,
+                             objects.delegations);
+  return wire::emit_answer(id, wire::AnswerKind::unknown, {}, {});
+}
+
+}  // namespace
+
 // At a node. The pipeline has held the source to its link already.
-void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderView& view) {
+void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderView& view,
+                          base::UnixSeconds today) {
   const base::ByteView key = message.lookup_key();
   const membership::Member* member = nullptr;
   switch (message.lookup_kind()) {
@@ -171,17 +191,13 @@ void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderVi
       member = membership_.find_label({reinterpret_cast<const char*>(key.data()), key.size()});
       break;
   }
-  const membership::Objects objects =
+  membership::Objects objects =
       member == nullptr ? membership::Objects{} : membership_.objects(member->name);
-  auto kind = wire::AnswerKind::unknown;
-  if (!objects.grant.empty()) {
-    kind = wire::AnswerKind::guest;
-  } else if (!objects.certificate.empty()) {
-    kind = wire::AnswerKind::member;
-  }
-  const base::Bytes told = wire::emit_answer(
-      message.info(), kind, kind == wire::AnswerKind::guest ? objects.grant : objects.certificate,
-      objects.registration);
+  if (!objects.name_certificate.empty())
+    objects.delegations = membership_.delegations_for(
+        member->name, view.source(),
+        kAnswerRoom - std::min(kAnswerRoom, objects.name_certificate.size()), today);
+  const base::Bytes told = answer_with(message.info(), objects);
   if (!told.empty())
     send_control(membership_.own().name, view.source(), wire::service::kMember, kDefaultTtl, told);
 }
@@ -197,6 +213,8 @@ void Agent::take_answer(const wire::ControlView& message, base::TimePoint now,
     (void)membership_.learn(first, message.answer_second(), today);
   } else if (message.answer_kind() == wire::AnswerKind::guest) {
     (void)membership_.learn_guest(std::move(first), today, *resolver_);
+  } else if (message.answer_kind() == wire::AnswerKind::name) {
+    (void)membership_.learn_name(first, message.answer_second(), today);
   }
   const bool found = knows(*asked);
   auto waiting = lookups_.answered(message.info(), found, now);
@@ -332,7 +350,8 @@ DropReason Agent::control(const wire::HeaderView& view, const wire::Name& truste
     add_echo({message.echo_identifier(), message.echo_sequence(), view.source(), true,
               wire::ControlType::echo_reply, ""});
   } else if (message.type() == wire::ControlType::lookup) {
-    if (trusted == membership_.own().name) answer_lookup(message, view);
+    if (trusted == membership_.own().name) 
+      answer_lookup(message, view, unix_nanos / 1'000'000'000);
   } else if (message.type() == wire::ControlType::answer) {
     if (resolver_ && view.source() == *resolver_) take_answer(message, now, unix_nanos);
   } else {
