@@ -211,8 +211,8 @@ class ControllerScene {
   }
   // The end: what is known is what was acknowledged, and what is stored.
   void settle() {
-    if (disk.dead()) return crash(true);
     disk.limit(~std::uint64_t{0});
+    disk.die_at(~std::uint64_t{0});
     for (auto& asked : open_) asked->gone = asked->gone || asked->answered();
     round();
     now += 60;

@@ -122,7 +122,13 @@ class NodeScene {
     world().run_for(seconds(30));
     sites.publish();
     check();
-    for (auto [from, to] : {std::pair{0, 1}, {1, 0}, {0, 2}, {2, 0}}) require(reaches(from, to));
+    for (auto [from, to] : {std::pair{0, 1}, {1, 0}, {0, 2}, {2, 0}}) {
+      if (reaches(from, to)) continue;
+      std::string said = sites.drops();
+      for (std::size_t i = 0; i < kHosts; ++i) said += sites.whereabouts(i);
+      std::fprintf(stderr, "host%d does not reach host%d\n%s", from, to, said.c_str());
+      require(false);
+    }
     check();
     world().run_for(seconds(5));
     for (auto& machine : sites.nodes) require(!(*machine)->work_waits());

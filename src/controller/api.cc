@@ -206,7 +206,7 @@ Api::Answer Api::answer(const http::Request& request, http::Responder& responder
 }
 
 // Before anything of it is looked at, so that it costs next to nothing.
-bool Api::held_up(const http::Request& request, base::UnixSeconds now) const {
+bool Api::held_up(const http::Request& request, base::UnixSeconds now) {
   return !request.vouched && !failures_.has(http::source_of(request.peer), point_of(now));
 }
 

@@ -83,7 +83,7 @@ class Api {
   base::Result<void> admit(const Route& route, Call& call, http::Responder& responder) const;
   Answer answer(const http::Request& request, http::Responder& responder, base::UnixSeconds now,
                 bool& waits, Call& call);
-  bool held_up(const http::Request& request, base::UnixSeconds now) const;
+  bool held_up(const http::Request& request, base::UnixSeconds now);
   void observe(std::string_view event, std::string_view subject, const Call& call) const;
   template <typename T>
   base::Result<T> settle(directory::Outcome<T> outcome);

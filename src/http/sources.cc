@@ -24,15 +24,12 @@ SourceBudget::SourceBudget(Rate rate, std::size_t sources)
       whole_(step_ * std::max(rate.burst, 1u)),
       most_(std::max<std::size_t>(sources, 1)) {}
 
-base::TimePoint SourceBudget::after_one(base::TimePoint full_at, base::TimePoint now) const {
-  return std::max(std::min(full_at, now + whole_), now) + step_;
+bool SourceBudget::fits(base::TimePoint& full_at, base::TimePoint now) const {
+  full_at = std::clamp(full_at, now, now + whole_);  // whatever the clock has done
+  return full_at + step_ - now <= whole_;
 }
 
-bool SourceBudget::fits(base::TimePoint full_at, base::TimePoint now) const {
-  return after_one(full_at, now) - now <= whole_;
-}
-
-bool SourceBudget::has(const Source& source, base::TimePoint now) const {
+bool SourceBudget::has(const Source& source, base::TimePoint now) {
   const auto known = full_at_.find(source);
   if (known != full_at_.end()) return fits(known->second, now);
   return full_at_.size() < most_ || fits(others_full_at_, now);
@@ -40,17 +37,12 @@ bool SourceBudget::has(const Source& source, base::TimePoint now) const {
 
 bool SourceBudget::take(const Source& source, base::TimePoint now) {
   auto known = full_at_.find(source);
-  if (known == full_at_.end()) {
-    if (full_at_.size() >= most_) sweep(now);
-    if (full_at_.size() >= most_) {
-      if (!fits(others_full_at_, now)) return false;
-      others_full_at_ = after_one(others_full_at_, now);
-      return true;
-    }
+  if (known == full_at_.end() && full_at_.size() >= most_) sweep(now);
+  if (known == full_at_.end() && full_at_.size() < most_)
     known = full_at_.emplace(source, now).first;
-  }
-  if (!fits(known->second, now)) return false;
-  known->second = after_one(known->second, now);
+  base::TimePoint& full_at = known == full_at_.end() ? others_full_at_ : known->second;
+  if (!fits(full_at, now)) return false;
+  full_at += step_;
   return true;
 }
 

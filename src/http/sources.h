@@ -28,12 +28,11 @@ class SourceBudget {
   // One token less, or false where there is none. A clock that goes back makes nobody wait longer than a full refill.
   bool take(const Source& source, base::TimePoint now);
   // Whether take() would succeed.
-  bool has(const Source& source, base::TimePoint now) const;
+  bool has(const Source& source, base::TimePoint now);
   std::size_t size() const { return full_at_.size(); }
 
  private:
-  base::TimePoint after_one(base::TimePoint full_at, base::TimePoint now) const;
-  bool fits(base::TimePoint full_at, base::TimePoint now) const;
+  bool fits(base::TimePoint& full_at, base::TimePoint now) const;
   void sweep(base::TimePoint now);
 
   base::Duration step_;  // in which one token comes back

@@ -50,7 +50,8 @@ bool is_lookup_body(base::ByteView body) {
 
 // Kinds with two parts have the length of the first before it.
 bool has_two_parts(AnswerKind kind) {
-  return kind == AnswerKind::member || kind == AnswerKind::name;
+  return kind == AnswerKind::member || kind == AnswerKind::name ||
+         kind == AnswerKind::placed_guest;
 }
 
 bool is_answer_body(base::ByteView body) {
@@ -60,6 +61,7 @@ bool is_answer_body(base::ByteView body) {
       return body.size() == 1;
     case AnswerKind::member:
     case AnswerKind::name:
+    case AnswerKind::placed_guest:
       return body.size() >= 3 && body.size() - 3 >= base::load_be16(&body[1]);
     case AnswerKind::guest:
       return body.size() > 1;

@@ -42,7 +42,13 @@ enum class ControlType : std::uint8_t {
 enum class LookupKind : std::uint8_t { name = 1, ipv4 = 2, label = 3 };
 // What an answer tells: nothing, a certificate chain and a registration, a guest's grant chain, or a name certificate's chain
 // and member delegations.
-enum class AnswerKind : std::uint8_t { unknown = 0, member = 1, guest = 2, name = 3 };
+enum class AnswerKind : std::uint8_t {
+  unknown = 0,
+  member = 1,
+  guest = 2,
+  name = 3,
+  placed_guest = 4
+};
 inline constexpr std::size_t kLabelMaximum = 63;  // octets of a label that is looked up
 
 inline constexpr std::size_t kControlHeaderSize = 8;

@@ -32,6 +32,7 @@ from signed_objects import (
     member_name,
     verify_certificate,
     verify_grant,
+    verify_guest_place,
     verify_member_delegation,
     verify_name_certificate,
     verify_registration,
@@ -47,4 +48,5 @@ __all__ = [
     "encode_packet", "layer_id", "member_name", "open_record", "open_session", "rebuild",
     "seal_record", "seal_session", "split_record", "take_apart", "verify_certificate",
     "verify_grant", "verify_member_delegation", "verify_name_certificate", "verify_registration",
+    "verify_guest_place",
 ]  # fmt: skip

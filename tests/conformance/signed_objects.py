@@ -9,6 +9,7 @@ import ed25519
 
 CERTIFICATE, DELEGATION, REGISTRATION, GRANT, POLICY = 1, 2, 3, 4, 5
 NAME_CERTIFICATE, MEMBER_DELEGATION = 6, 7
+GUEST_PLACE = 8
 SUITE_ED25519, SUITE_SHARED, SUITE_GUEST_X25519 = 1, 2, 128
 ROLE_HOST, ROLE_NODE = 1, 2
 NAME_SHARED, NAME_SERVICE = 1, 2
@@ -90,6 +91,7 @@ _FIELDS = {
         ("layer", 32), ("name", 16), ("member", 16), ("sequence", "u64"), ("weight", "u8"),
         ("not_before", "u64"), ("not_after", "u64"),
     ),
+    GUEST_PLACE: (("layer", 32), ("guest", 16), ("node", 16), ("sequence", "u64"), ("not_after", "u64")),
     POLICY: (("layer", 32), ("revision", "u64"), ("issued_at", "u64"), ("digest", 32), ("issuer", 32)),
 }  # fmt: skip
 
@@ -236,6 +238,18 @@ def verify_member_delegation(octets, name_key, now):
     _require(fields["name"] == member_name(fields["layer"], SUITE_SHARED, name_key), "name")
     _require(fields["not_before"] <= now < fields["not_after"], "outside its time")
     _require(signature_verifies(octets, name_key), "signature")
+    return fields
+
+
+def verify_guest_place(octets, node_key, grant, now):
+    """A guest's registration by the node of this identity key; of the guest's grant the fields are wanted."""
+    kind, fields = decode_object(octets)
+    _require(kind == GUEST_PLACE, "no guest's registration")
+    _require(fields["layer"] == grant["layer"] and fields["guest"] == grant["name"], "another guest")
+    _require(fields["node"] == member_name(fields["layer"], SUITE_ED25519, node_key), "name")
+    _require(not grant["nodes"] or fields["node"] in grant["nodes"], "the grant is for other nodes")
+    _require(now < fields["not_after"], "outside its time")
+    _require(signature_verifies(octets, node_key), "signature")
     return fields
 
 

@@ -277,6 +277,7 @@ class Objects(Both):
             "tags": ["one", "zwei"], "prefixes": [], "issuer": ed25519.public_key(self.SEED),
         }, self.SEED)  # fmt: skip
         yield encode_object(2, times | {"layer": layer, "key": key, "label": "é"}, self.SEED)
+        yield encode_object(8, {"layer": layer, "guest": name, "node": bytes(16), "sequence": 7, "not_after": 20}, self.SEED)
         yield encode_object(3, {
             "layer": layer, "name": name, "sequence": 7, "not_after": 20,
             "attachments": [name, name], "keys": [(1, key), (9, key)],

@@ -13,6 +13,7 @@ from entresol_wire import (
     member_name,
     verify_certificate,
     verify_grant,
+    verify_guest_place,
     verify_member_delegation,
     verify_name_certificate,
     verify_registration,
@@ -185,6 +186,22 @@ class SignedObjects(unittest.TestCase):
                         (foreign, self.member, 15), (foreign, self.operator, 15), (changed, self.member, 15)):  # fmt: skip
             with self.assertRaises(ObjectRefused):
                 verify_member_delegation(*refused)
+
+    def test_guest_place_by_hand(self):
+        node, guest = member_name(self.layer, 1, self.member), member_name(self.layer, 128, bytes(range(32)))
+        grant = {"layer": self.layer, "name": guest, "nodes": []}
+        fields = {"layer": self.layer, "guest": guest, "node": node, "sequence": 7, "not_after": 20}
+        octets = encode_object(8, fields, self.MEMBER)
+        by_hand = self.layer + guest + node + bytes(7) + b"\7" + bytes(7) + b"\x14"
+        self.assertEqual(octets[:-64], b"\1\10" + len(by_hand).to_bytes(2, "big") + by_hand)
+        self.assertEqual(verify_guest_place(octets, self.member, grant, 15), fields)
+        self.assertEqual(verify_guest_place(octets, self.member, grant | {"nodes": [bytes(16), node]}, 15), fields)
+        foreign = encode_object(8, fields, self.OPERATOR)
+        for refused in ((octets, self.operator, grant, 15), (octets, self.member, grant, 20), (foreign, self.member, grant, 15),
+                        (foreign, self.operator, grant, 15), (octets, self.member, grant | {"nodes": [bytes(16)]}, 15),
+                        (octets, self.member, grant | {"name": node}, 15)):  # fmt: skip
+            with self.assertRaises(ObjectRefused):
+                verify_guest_place(*refused)
 
     def test_armour(self):
         octets = self.certificate()

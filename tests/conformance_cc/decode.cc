@@ -131,7 +131,7 @@ std::string judge_object(base::ByteView object) {
   const bool ok = membership::parse_certificate(object) || membership::parse_delegation(object) ||
                   membership::parse_registration(object) || membership::parse_grant(object) ||
                   membership::parse_policy(object);
-  return ok ? "ok" : "refused";
+  return ok || membership::parse_guest_place(object) ? "ok" : "refused";
 }
 
 std::string field_of(base::ByteView packet) {

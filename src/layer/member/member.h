@@ -281,6 +281,12 @@ class Member : private forwarding::Local {
   void take_told();
   // guests.cc
   void drop_guest(LayerIndex layer, forwarding::LinkId link);
+  // How a guest of this node has shown itself.
+  enum class Shown : std::uint8_t { kFirstKeys, kKeys, kPacket };
+  void guest_shows_itself(LayerIndex layer, forwarding::LinkId link, Shown shown);
+  void learn_place(LayerIndex layer, base::ByteView place);
+  void guest_moved(LayerIndex layer, const wire::Name& guest);
+  void seek_guest(Layer& layer, const wire::Name& guest);
   void took_grant(LayerIndex layer, const wire::Name& guest, base::UnixSeconds left);
   void keys_ready(LayerIndex layer, bool guests, const security::KeysReady& event);
   void peer_up(LayerIndex layer, bool guests, const security::PeerUp& event);

@@ -46,7 +46,8 @@ bool newer(const Member& known, const Member& member) {
 }
 
 bool registered_elsewhere(const Member& before, const Member& now) {
-  if (before.attachments != now.attachments || before.role != now.role) return true;
+  if (before.attachments != now.attachments || before.role != now.role || before.place != now.place)
+    return true;
   return now.is_node() &&
          (before.native_key != now.native_key || before.endpoints != now.endpoints);
 }
@@ -142,6 +143,7 @@ base::Result<wire::Name> Membership::insert(Member member, Objects objects) {
   if (member.ipv4 != Ipv4{}) by_ipv4_[member.ipv4] = name;
   by_label_[member.label] = name;
   ends_.insert({member.until, name});
+  if (member.placed()) place_ends_.insert({member.placed_until, name});
   const Key key = member.native_key;
   objects_.insert_or_assign(name, std::move(objects));
   members_.insert_or_assign(name, std::move(member));
@@ -162,6 +164,7 @@ void Membership::erase(const wire::Name& name) {
   ++forgotten_;
   const Member& member = known->second;
   ends_.erase({member.until, name});
+  place_ends_.erase({member.placed_until, name});
   by_ipv4_.erase(member.ipv4);
   if (auto label = by_label_.find(member.label); label != by_label_.end() && label->second == name)
     by_label_.erase(label);
@@ -227,12 +230,26 @@ base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::
   member.attachments = grant->nodes;
   member.native_key =
       key_of_nodes(grant->nodes.empty() ? std::vector<wire::Name>{through} : grant->nodes);
+  if (member.native_key == Key{} && through != wire::Name{})
+    member.native_key = key_of_nodes({through});
   // The node that speaks for it already still may, unless somebody has just said that another one does.
-  if (const Member* known = find(member.name);
-      known != nullptr && known->native_key != Key{} && still_speaks(*known, *grant, through))
+  const Member* known = find(member.name);
+  if (known != nullptr && known->native_key != Key{} && still_speaks(*known, *grant, through))
     member.native_key = known->native_key;
   Objects objects;
   objects.grant = std::move(grant_chain);
+  if (known != nullptr) {
+    member.sequence = known->sequence;  // of its places, whatever becomes of them
+  } else if (auto revocation = revocations_.find(member.name); revocation != revocations_.end()) {
+    member.sequence = revocation->second.sequence;
+  }
+  // It stays where it is, if it may.
+  if (known != nullptr && known->placed() && lets_speak(grant->nodes, known->place)) {
+    member.place = known->place;
+    member.placed_until = known->placed_until;
+    objects.registration = objects_.at(member.name).registration;
+    if (const Member* node = find(known->place)) member.native_key = node->native_key;
+  }
   return insert(std::move(member), std::move(objects));
 }
 
@@ -265,6 +282,8 @@ std::vector<Member> Membership::expire(base::UnixSeconds now, std::size_t most) 
     revocations_.erase(revocation_ends_.begin()->second);
     revocation_ends_.erase(revocation_ends_.begin());
   }
+  while (!place_ends_.empty() && place_ends_.begin()->first <= now)
+    forget_place(members_.at(place_ends_.begin()->second));
   std::vector<Member> ended;
   while (ended.size() < most && !ends_.empty() && ends_.begin()->first <= now) {
     const wire::Name name = ends_.begin()->second;
@@ -280,6 +299,7 @@ base::UnixSeconds Membership::next_end() const {
   base::UnixSeconds next = std::numeric_limits<base::UnixSeconds>::max();
   if (!ends_.empty()) next = std::min(next, ends_.begin()->first);
   if (!revocation_ends_.empty()) next = std::min(next, revocation_ends_.begin()->first);
+  if (!place_ends_.empty()) next = std::min(next, place_ends_.begin()->first);
   return next;
 }
 

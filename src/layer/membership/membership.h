@@ -44,12 +44,15 @@ struct Member {
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;
   std::vector<base::Endpoint> endpoints;  // a node's: where it can be dialled in the layer below
+  wire::Name place;  // a guest's: the node that registered it; zero: it is not known where it is
+  base::UnixSeconds placed_until = 0;
   NameKind name_kind = NameKind::kShared;  // of a shared name, as what follows
   std::uint32_t service = 0;
   std::vector<Delegate> delegates;  // by name, those whose delegation was taken back among them
 
   bool is_node() const { return role == Role::kNode && !guest && !shared; }
   bool is_host() const { return role == Role::kHost && !guest && !shared; }
+  bool placed() const { return place != wire::Name{}; }
   // Its registration, or a guest's grant, names this node, perhaps beside others.
   bool attached_to(const wire::Name& node) const {
     return std::find(attachments.begin(), attachments.end(), node) != attachments.end();
@@ -59,13 +62,17 @@ struct Member {
 // Whether a grant for these nodes is one for `node`: that which names none is for every node.
 bool lets_speak(const std::vector<wire::Name>& nodes, const wire::Name& node);
 
+// How far a guest's registration may be ahead of the clock here.
+inline constexpr std::int64_t kPlaceSkew = 300'000'000'000;  // ns
+
 // A name that has become known, is known no longer, or is registered elsewhere than before.
 struct Moved {
   wire::Name name;
   std::vector<wire::Name> from;  // the nodes that it was registered at
 };
 
-// What proves a member, as it was shown: a certificate chain and a registration, a guest's grant chain, or a name
+// What proves a member, as it was shown: a certificate chain and a registration, a guest's grant chain and the registration
+// that its node has signed, or a name
 // certificate's chain and the member delegations that count, one behind the other.
 struct Objects {
   base::Bytes certificate;
@@ -112,10 +119,17 @@ class Membership {
   // kRegistrationOld for one from before a revocation.
   base::Result<wire::Name> learn(base::ByteView certificate_chain, base::ByteView registration,
                                  base::UnixSeconds now);
-  // The same of a guest; the newest grant wins. `through`: the node that told, which then speaks for a guest of every node;
-  // zero: nobody does yet.
+  // The same of a guest; the newest grant wins. `through`: the node that told, which then speaks for a guest whose node is
+  // not known; zero: nobody does yet.
   base::Result<wire::Name> learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
                                        const wire::Name& through = {});
+  // Where a guest is (GuestPlace): its node speaks for it. The guest and the node have to be known; the highest sequence
+  // wins. One from further ahead than kPlaceSkew is refused: nobody could follow it. Errors as Trust's; kMemberUnknown;
+  // kCertificateUntrusted if the grant is for other nodes; kRegistrationOld.
+  base::Result<wire::Name> learn_place(base::ByteView place, std::int64_t unix_nanos);
+  // This node has the guest: says so, with a sequence above what is known, until `lease_end` at most.
+  base::Result<void> place_here(const wire::Name& guest, base::UnixSeconds lease_end,
+                                std::int64_t unix_nanos);
   // A shared name: its certificate's chain, and member delegations one behind the other. The newest certificate wins, and of
   // each member's delegations the highest sequence; one that does not verify is left out, and changes nothing, and so is a
   // member beyond kMaxDelegates. Nothing is taken back by absence. Errors as Trust's for the certificate; kNameTaken; kMemberRevoked.
@@ -136,6 +150,7 @@ class Membership {
     spoken_for_.insert(guest);
     ++generation_;
   }
+  bool speaks_for(const wire::Name& guest) const { return spoken_for_.contains(guest); }
   void speak_no_more_for(const wire::Name& guest) { spoken_for_.erase(guest); }
 
   // Nobody knows the name any more, and nothing is learnt of it until readmit(), or until `until`, when whatever was
@@ -234,6 +249,8 @@ class Membership {
                     base::UnixSeconds now, std::vector<Delegate>& delegates) const;
   void erase(const wire::Name& name);
   void note_moved(const wire::Name& name, const std::vector<wire::Name>& from);
+  void set_place(Member& guest, const GuestPlace& place, base::ByteView octets);
+  void forget_place(Member& guest);
   Key key_of_nodes(const std::vector<wire::Name>& nodes) const;
   bool still_speaks(const Member& guest, const Grant& grant, const wire::Name& through) const;
   void place_guests(const Key& lost);
@@ -258,7 +275,8 @@ class Membership {
   bool follows_moves_ = false;
   std::vector<Moved> moved_;
   std::map<wire::Name, Member> members_;
-  Ends ends_;  // of members_
+  Ends ends_;        // of members_
+  Ends place_ends_;  // of guests' places
   std::map<wire::Name, Revocation> revocations_;
   Ends revocation_ends_;
   std::map<Ipv4, wire::Name> by_ipv4_;

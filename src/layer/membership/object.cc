@@ -283,6 +283,26 @@ struct Codec<MemberDelegation> {
   }
 };
 
+template <>
+struct Codec<GuestPlace> {
+  static constexpr Kind kKind = Kind::kGuestPlace;
+  static void emit(const GuestPlace& body, ObjectWriter& out) {
+    out.bytes(body.layer);
+    out.bytes(body.guest.octets);
+    out.bytes(body.node.octets);
+    out.u64(body.sequence);
+    out.u64(static_cast<std::uint64_t>(body.not_after));
+  }
+  static const char* parse(ByteReader& in, GuestPlace& body) {
+    body.layer = in.array<32>();
+    body.guest = wire::Name{in.array<16>()};
+    body.node = wire::Name{in.array<16>()};
+    body.sequence = in.u64();
+    body.not_after = static_cast<base::UnixSeconds>(in.u64());
+    return nullptr;
+  }
+};
+
 base::Bytes to_sign(ByteView covered) {
   base::Bytes message(view(kSignatureContext).begin(), view(kSignatureContext).end());
   message.insert(message.end(), covered.begin(), covered.end());
@@ -366,6 +386,7 @@ template struct Signed<Grant>;
 template struct Signed<PolicyStatement>;
 template struct Signed<NameCertificate>;
 template struct Signed<MemberDelegation>;
+template struct Signed<GuestPlace>;
 
 base::Result<Signed<Certificate>> sign(const Certificate& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
@@ -393,6 +414,10 @@ base::Result<Signed<MemberDelegation>> sign(const MemberDelegation& body,
   return sign_object(body, key);
 }
 
+base::Result<Signed<GuestPlace>> sign(const GuestPlace& body, const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+
 base::Result<Extent> extent(ByteView bytes) {
   ByteReader in(bytes);
   std::uint8_t version = in.u8();
@@ -400,7 +425,7 @@ base::Result<Extent> extent(ByteView bytes) {
   std::size_t size = kHead + in.u16() + crypto::kEd25519SignatureSize;
   if (!in.ok()) return malformed("shorter than its head");
   if (version != kVersion) return malformed("version is not 1");
-  if (kind < 1 || kind > 7) return malformed("unknown kind");
+  if (kind < 1 || kind > 8) return malformed("unknown kind");
   if (size > kMaxObject) return malformed("longer than 4096 octets");
   if (size > bytes.size()) return malformed("ends before its signature");
   return Extent{static_cast<Kind>(kind), size};
@@ -426,6 +451,10 @@ base::Result<Signed<NameCertificate>> parse_name_certificate(ByteView bytes) {
 }
 base::Result<Signed<MemberDelegation>> parse_member_delegation(ByteView bytes) {
   return parse_object<MemberDelegation>(bytes);
+}
+
+base::Result<Signed<GuestPlace>> parse_guest_place(ByteView bytes) {
+  return parse_object<GuestPlace>(bytes);
 }
 
 base::Result<std::vector<ByteView>> split_delegations(ByteView bytes) {

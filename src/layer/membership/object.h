@@ -39,7 +39,8 @@ enum class Kind : std::uint8_t {
   kGrant = 4,
   kPolicy = 5,
   kNameCertificate = 6,
-  kMemberDelegation = 7
+  kMemberDelegation = 7,
+  kGuestPlace = 8
 };
 enum class Role : std::uint8_t { kHost = 1, kNode = 2 };
 
@@ -108,6 +109,15 @@ struct PolicyStatement {
 };
 crypto::Hash256 policy_digest(std::string_view text);
 
+// Where a guest is: its registration, which its node signs under the grant, since the guest cannot.
+struct GuestPlace {
+  LayerId layer{};
+  wire::Name guest;
+  wire::Name node;
+  std::uint64_t sequence = 0;
+  base::UnixSeconds not_after = 0;
+};
+
 enum class NameKind : std::uint8_t { kShared = 1, kService = 2 };
 
 // A name that is no member's: several may answer for it, or those that run a service.
@@ -161,6 +171,7 @@ base::Result<Signed<PolicyStatement>> sign(const PolicyStatement& body,
                                            const crypto::Ed25519KeyPair& key);
 base::Result<Signed<NameCertificate>> sign(const NameCertificate& body,
                                            const crypto::Ed25519KeyPair& key);
+base::Result<Signed<GuestPlace>> sign(const GuestPlace& body, const crypto::Ed25519KeyPair& key);
 base::Result<Signed<MemberDelegation>> sign(const MemberDelegation& body,
                                             const crypto::Ed25519KeyPair& key);
 
@@ -178,6 +189,7 @@ base::Result<Signed<Registration>> parse_registration(base::ByteView bytes);
 base::Result<Signed<Grant>> parse_grant(base::ByteView bytes);
 base::Result<Signed<PolicyStatement>> parse_policy(base::ByteView bytes);
 base::Result<Signed<NameCertificate>> parse_name_certificate(base::ByteView bytes);
+base::Result<Signed<GuestPlace>> parse_guest_place(base::ByteView bytes);
 base::Result<Signed<MemberDelegation>> parse_member_delegation(base::ByteView bytes);
 
 // Member delegations, one behind the other; an error if one of them is not whole.

@@ -121,4 +121,19 @@ base::Result<MemberDelegation> Trust::member_delegation(base::ByteView bytes,
   return body;
 }
 
+base::Result<GuestPlace> Trust::guest_place(base::ByteView bytes, const Certificate& node,
+                                            base::UnixSeconds now) const {
+  auto object = parse_guest_place(bytes);
+  if (!object) return tl::unexpected(object.error());
+  const GuestPlace& body = object->body;
+  if (body.layer != layer_)
+    return base::fail(code::kWrongLayer, "guest's registration belongs to another layer");
+  if (node.role != Role::kNode || body.node != node.name() || !object->signed_by(node.identity))
+    return base::fail(code::kCertificateUntrusted,
+                      "guest's registration is not signed by the node '" + node.label + "'");
+  if (now >= body.not_after)
+    return base::fail(code::kCertificateExpired, "guest's registration has ended");
+  return body;
+}
+
 }  // namespace entresol::layer::membership

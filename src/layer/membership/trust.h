@@ -32,6 +32,10 @@ class Trust {
   // name. Errors as a certificate's.
   base::Result<MemberDelegation> member_delegation(base::ByteView bytes, const NameCertificate& of,
                                                    base::UnixSeconds now) const;
+  // A guest's place is believed if the node that it names has signed it, and its lease has not ended. Whether the guest's
+  // grant lets that node is asked elsewhere.
+  base::Result<GuestPlace> guest_place(base::ByteView bytes, const Certificate& node,
+                                       base::UnixSeconds now) const;
 
  private:
   struct Issuer {

@@ -142,6 +142,7 @@ class Agent {
   static constexpr std::size_t kArenaFull = kArena - 160 * 1024;
   static constexpr std::size_t kMaxWaiting = 128 * 1024;  // octets per session
   static constexpr std::size_t kMaxWaitingPackets = 64;
+  static constexpr std::size_t kMaxCallers = 64;  // of a batch
   static constexpr std::size_t kMaxEchoes = 256;  // until they are taken: anybody may send more
 
   Session* session_to(const inner::IpPacket& ip, const wire::Name& local);
@@ -167,6 +168,8 @@ class Agent {
   void send_waiting(base::TimePoint now);
   void fail_waiting();
   void answer_waiting(Session& session, inner::IcmpError error);
+  void note_caller(const wire::HeaderView& view);
+  void call_back(base::TimePoint now, std::int64_t unix_nanos);
   void send_handshakes();
   void send_keepalive(Session& session);
   bool opener_agrees(bool far_opened, const Session& session, const inner::IpPacket& ip,
@@ -209,6 +212,8 @@ class Agent {
   std::vector<Reply> replies_;
   std::vector<EchoResult> echoes_;
   std::vector<HandshakeOut> handshakes_;
+  std::vector<std::pair<wire::Name, wire::Name>>
+      callers_;  // a name of here, and who is to be called
   inner::Segmenter segmenter_;
 };
 

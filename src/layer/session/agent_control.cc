@@ -161,7 +161,11 @@ namespace {
 // Beside headers of all links on its way.
 constexpr std::size_t kAnswerRoom = 1150;
 
-base::Bytes answer_with(std::uint32_t id, const membership::Objects& objects) {
+// Hosts know no places of guests: their node does.
+base::Bytes answer_with(std::uint32_t id, const membership::Objects& objects, bool to_node) {
+  if (!objects.grant.empty() && to_node && !objects.registration.empty())
+    return wire::emit_answer(id, wire::AnswerKind::placed_guest, objects.grant,
+                             objects.registration);
   if (!objects.grant.empty())
     return wire::emit_answer(id, wire::AnswerKind::guest, objects.grant, {});
   if (!objects.certificate.empty())
@@ -197,7 +201,9 @@ void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderVi
     objects.delegations = membership_.delegations_for(
         member->name, view.source(),
         kAnswerRoom - std::min(kAnswerRoom, objects.name_certificate.size()), today);
-  const base::Bytes told = answer_with(message.info(), objects);
+  const membership::Member* asker = membership_.find(view.source());
+  const base::Bytes told =
+      answer_with(message.info(), objects, asker != nullptr && asker->is_node());
   if (!told.empty())
     send_control(membership_.own().name, view.source(), wire::service::kMember, kDefaultTtl, told);
 }
@@ -257,8 +263,24 @@ DropReason Agent::handshake(const wire::HeaderView& view, base::TimePoint now,
                             std::int64_t unix_nanos) {
   const DropReason reason = sessions_.handle(view.payload(), view.destination(), view.source(), now,
                                              unix_nanos, handshakes_);
+  const bool initiation = !view.payload().empty() && view.payload()[0] == 0x10;
+  if (initiation && reason == DropReason::handshake_mac1) note_caller(view);
   after_batch(now, unix_nanos);
   return reason;
+}
+
+// A guest of this node is called with another node's key, or spoken to in a session with another node: by who does not know
+// that it has moved, or never knew where it is. The handshake that comes from here shows whose key counts.
+void Agent::note_caller(const wire::HeaderView& view) {
+  if (membership_.speaks_for(view.destination()) && callers_.size() < kMaxCallers)
+    callers_.emplace_back(view.destination(), view.source());
+}
+
+void Agent::call_back(base::TimePoint now, std::int64_t unix_nanos) {
+  for (const auto& [local, far] : callers_)
+    if (Session* session = sessions_.open(local, far))
+      sessions_.call(*session, now, unix_nanos, handshakes_);
+  callers_.clear();
 }
 
 void Agent::send_handshakes() {
@@ -350,8 +372,7 @@ DropReason Agent::control(const wire::HeaderView& view, const wire::Name& truste
     add_echo({message.echo_identifier(), message.echo_sequence(), view.source(), true,
               wire::ControlType::echo_reply, ""});
   } else if (message.type() == wire::ControlType::lookup) {
-    if (trusted == membership_.own().name) 
-      answer_lookup(message, view, unix_nanos / 1'000'000'000);
+    if (trusted == membership_.own().name) answer_lookup(message, view, unix_nanos / 1'000'000'000);
   } else if (message.type() == wire::ControlType::answer) {
     if (resolver_ && view.source() == *resolver_) take_answer(message, now, unix_nanos);
   } else {
@@ -447,6 +468,7 @@ void Agent::answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView pac
 
 void Agent::after_batch(base::TimePoint now, std::int64_t unix_nanos) {
   ask_node(now);
+  call_back(now, unix_nanos);
   sessions_.report(now, unix_nanos, handshakes_);
   send_handshakes();
   send_waiting(now);
