@@ -166,6 +166,11 @@ class Play {
     wire::Header out = scene_.mallory.header_to(name(input_.u8()));
     out.source = name(input_.u8());
     out.next_protocol = input_.u8() % 6;
+    if (out.next_protocol < wire::next_protocol::kSealed) {
+      out.inner_protocol = 0;
+      out.opener = false;
+      out.responder_port = 0;
+    }
     out.flow_id = input_.u8();
     out.ttl = std::max<std::uint8_t>(input_.u8() % 4, 1);
     return out;
@@ -182,18 +187,35 @@ class Play {
       Bytes& part = (n & 1) != 0 ? told.registration : told.certificate;
       if (!part.empty()) part[input_.u16() % part.size()] ^= input_.u8();
     }
-    wire::Header on_wire = scene_.mallory.header_to(name(input_.u8()));
+    wire::Header on_wire;
     on_wire.next_protocol = wire::next_protocol::kControl;
-    const std::uint8_t kind = input_.u8() % 4;
+    on_wire.layer = scene_.mallory.header_to({}).layer;
+    on_wire.source = scene_.mallory.joined.name;
+    on_wire.destination = name(input_.u8());
+    const std::uint8_t kind = input_.u8() % 5;
     Bytes message;
     if (kind == 0) {
       message = wire::emit_lookup(0, wire::LookupKind::name, name(input_.u8()).octets);
     } else if (kind == 1) {
       message = wire::emit_answer(0, wire::AnswerKind::guest, scene_.guest.grant, {});
+    } else if (kind == 2) {
+      message = wire::emit_answer(0, wire::AnswerKind::placed_guest, scene_.guest.grant,
+                                  place_of_guest());
     } else {
       message = wire::emit_answer(0, wire::AnswerKind::member, told.certificate, told.registration);
     }
     scene_.mallory.send_packet(wire::emit_packet(on_wire, message));
+  }
+  // As a node may say that has the guest.
+  Bytes place_of_guest() {
+    const auto now = static_cast<std::uint64_t>(world().unix_nanos());
+    const membership::GuestPlace body{
+        scene_.sites.authority.trust.layer(), scene_.guest.name, scene_.mallory.joined.name,
+        now + input_.u8() * 1'000'000'000u, world().unix_seconds() + 60};
+    Bytes octets = membership::sign(body, scene_.mallory.joined.identity.identity)->octets();
+    if (const std::uint8_t change = input_.u8(); change != 0)
+      octets[change % octets.size()] ^= change;
+    return octets;
   }
   void remember(test::Machine& machine) { signed_.push_back(machine->own_objects(0)); }
 

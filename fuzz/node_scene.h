@@ -56,7 +56,7 @@ class NodeScene {
                 test::join(sites.authority,
                            mallory_is_a_node ? membership::Role::kNode : membership::Role::kHost,
                            "mallory", {100, 64, 0, 66})),
-        guest(sites.world, 90, node(), {100, 64, 7, 1}, sites.authority, {node().in().name}) {
+        guest(sites.world, 90, node(), {100, 64, 7, 1}, sites.authority, {}) {
     sites.hosts.pop_back();
     world().tap = [this](const test::Datagram& datagram) {
       if (recorded.size() == kRecorded) recorded.pop_front();
@@ -119,6 +119,7 @@ class NodeScene {
     if (state == State::kOwnEnded) require_renewed();
     for (std::size_t i = 0; i < kHosts; ++i) node()->readmit(0, host(i).in().name);
     sites.publish();
+    if (state == State::kGuestAttached) admit_guest();
     world().run_for(seconds(30));
     sites.publish();
     check();
@@ -129,6 +130,7 @@ class NodeScene {
       std::fprintf(stderr, "host%d does not reach host%d\n%s", from, to, said.c_str());
       require(false);
     }
+    if (state == State::kGuestAttached) require(finds_guest());
     check();
     world().run_for(seconds(5));
     for (auto& machine : sites.nodes) require(!(*machine)->work_waits());
@@ -176,9 +178,7 @@ class NodeScene {
         flood(240);
         return world().run_for(milliseconds(100));
       case State::kGuestAttached:
-        require(node()
-                    ->add_guest(0, guest.grant, std::nullopt, 1420, world().unix_seconds())
-                    .has_value());
+        admit_guest();
         guest.send(numbered(guest.addresses, host(0).in().addresses));
         return require(world().run_until([&] { return !host(0).delivered.empty(); }, seconds(10)));
       default:
@@ -201,6 +201,24 @@ class NodeScene {
     const bool arrived = !host(to).delivered.empty();
     check();
     return arrived;
+  }
+  void admit_guest() {
+    const auto now = world().unix_seconds();
+    require(node()->add_guest(0, guest.grant, std::nullopt, 1420, now).has_value());
+    require(other()->learn_guest(0, guest.grant, now).has_value());
+  }
+  // It shows itself, as one does that is used, and is found from both nodes.
+  bool finds_guest() {
+    for (std::size_t from : {0u, 2u}) {
+      guest.delivered.clear();
+      for (int i = 0; i < 60 && guest.delivered.empty(); ++i) {
+        guest.send(numbered(guest.addresses, host(0).in().addresses));
+        host(from).application(numbered(host(from).in().addresses, guest.addresses));
+        world().run_for(seconds(1));
+      }
+      if (guest.delivered.empty()) return false;
+    }
+    return true;
   }
   void check(test::Machine& at, const Bytes& packet) {
     layer::inner::IpPacket ip;
