@@ -171,11 +171,10 @@ class Play {
       if (random_.chance(10)) {
         done = settle(authority_->revoke_name(known.label, now_));
       } else if (!people_.empty()) {
-        done = settle(authority_->delegate_name(
-            {known.label,
-             {people_[random_.below(people_.size())].label},
-             static_cast<std::uint8_t>(random_.below(3))},
-            now_));
+        done = settle(authority_->delegate_name({known.label,
+                                                 {people_[random_.below(people_.size())].label},
+                                                 static_cast<std::uint8_t>(random_.below(3))},
+                                                now_));
       }
     }
     if (done) named_[done->name] = *done;

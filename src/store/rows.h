@@ -9,7 +9,7 @@ namespace entresol::store {
 
 inline constexpr int kSchemaVersion = 2;
 inline constexpr int kApplicationId = 0x456e7472;  // "Entr"
-extern const char* const kSchema;  // of version 1
+extern const char* const kSchema;                  // of version 1
 // What makes one of the version before a store of `version` (2 or more).
 const char* upgrade_to(int version);
 
@@ -40,8 +40,7 @@ class Rows {
   sqlite3* database_;
   Statement put_settings_, put_member_, put_guest_, put_name_, put_token_, put_api_token_,
       put_policy_, put_registration_;
-  Statement drop_member_, drop_guest_, drop_name_, drop_token_, drop_api_token_,
-      drop_registration_;
+  Statement drop_member_, drop_guest_, drop_name_, drop_token_, drop_api_token_, drop_registration_;
 };
 
 }  // namespace entresol::store

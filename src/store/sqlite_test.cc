@@ -79,8 +79,8 @@ std::vector<directory::Change> one_of_each(World& world) {
   cache.key = world.random.bytes<32>();
   EXPECT_TRUE(world.settle(world.authority->create_name(web, kNow)).has_value());
   EXPECT_TRUE(world.settle(world.authority->create_name(cache, kNow)).has_value());
-  EXPECT_TRUE(
-      world.settle(world.authority->delegate_name({"web", {"gate", "alice"}, 7}, kNow)).has_value());
+  EXPECT_TRUE(world.settle(world.authority->delegate_name({"web", {"gate", "alice"}, 7}, kNow))
+                  .has_value());
   EXPECT_TRUE(world.settle(world.authority->delegate_name({"web", {"alice"}, 0}, kNow + 1)));
   EXPECT_TRUE(world.settle(world.authority->create_api_token({"ci", 5, kDay}, kNow)).has_value());
   EXPECT_TRUE(
@@ -163,8 +163,7 @@ TEST_F(SqliteTest, RecordsGoAway) {
   ASSERT_TRUE(store->commit(drops).has_value());
   const auto left = store->load();
   EXPECT_TRUE(left->members.empty() && left->guests.empty() && left->names.empty() &&
-              left->tokens.empty() &&
-              left->api_tokens.empty() && left->registrations.empty());
+              left->tokens.empty() && left->api_tokens.empty() && left->registrations.empty());
   EXPECT_EQ(left->settings, all.settings);
 }
 
@@ -276,7 +275,9 @@ TEST_F(SqliteTest, AnUpgradeThatIsCutShortIsMadeAgain) {
         << sqlite3_errmsg(database);
     sqlite3_close(database);
     disk.die_at(seed % 20);
-    { auto store = SqliteStore::open({"store", disk.name(), true}); }
+    {
+      auto store = SqliteStore::open({"store", disk.name(), true});
+    }
     cut += disk.dead();
     disk.crash(seed % 2 == 0);
     auto store = SqliteStore::open({"store", disk.name(), true});
@@ -297,9 +298,9 @@ TEST_F(SqliteTest, RowsThatAreNoRecordsAreSaid) {
         "UPDATE guests SET nodes = x'0011'", "UPDATE names SET kind = 3",
         "UPDATE names SET secret = x'00' WHERE label = 'web'", "UPDATE names SET service = -1",
         "UPDATE names SET delegations = x'0107' WHERE label = 'web'",
-        "UPDATE tokens SET used_by = x'11'",
-        "UPDATE api_tokens SET scopes = 99", "UPDATE settings SET pool_length = 4000",
-        "UPDATE policy SET revision = 0", "UPDATE registrations SET name = x''"}) {
+        "UPDATE tokens SET used_by = x'11'", "UPDATE api_tokens SET scopes = 99",
+        "UPDATE settings SET pool_length = 4000", "UPDATE policy SET revision = 0",
+        "UPDATE registrations SET name = x''"}) {
     std::filesystem::remove(path);
     std::filesystem::remove(path + "-wal");
     ASSERT_TRUE(open()->commit(changes).has_value());

@@ -35,8 +35,8 @@ base::Result<void> check_kind(const NameRequest& request) {
 }
 
 void keep(NameRecord& name, DelegateRecord record) {
-  const auto at = std::ranges::lower_bound(name.delegates, record.member, {},
-                                           &DelegateRecord::member);
+  const auto at =
+      std::ranges::lower_bound(name.delegates, record.member, {}, &DelegateRecord::member);
   if (at != name.delegates.end() && at->member == record.member) {
     *at = std::move(record);
   } else {
@@ -47,8 +47,9 @@ void keep(NameRecord& name, DelegateRecord record) {
 base::Result<void> has_room(const NameRecord& name, const wire::Name& member) {
   if (name.delegate(member) != nullptr || name.delegates.size() < kMaxDelegates) return {};
   return base::fail(code::kConfigBadValue,
-                    "'" + name.label + "' has 32 members already, those that were taken back "
-                                       "lately among them");
+                    "'" + name.label +
+                        "' has 32 members already, those that were taken back "
+                        "lately among them");
 }
 
 }  // namespace
@@ -101,9 +102,8 @@ Outcome<NameRecord> Authority::create_name(const NameRequest& request, UnixSecon
       return {base::fail(code::kNameTaken,
                          "this key is that of the name '" + known->second.label + "' already"),
               {}};
-    return {base::fail(code::kMemberRevoked,
-                       "this key was revoked with the name '" + known->second.label +
-                           "': make another one"),
+    return {base::fail(code::kMemberRevoked, "this key was revoked with the name '" +
+                                                 known->second.label + "': make another one"),
             {}};
   }
   const auto ipv4 = pool_.lowest();
@@ -193,11 +193,12 @@ Outcome<NameRecord> Authority::put_delegation(std::string_view who, base::ByteVi
   const DelegateRecord* before = known->delegate(body->member);
   if (before != nullptr && *before == *record) return {*known, {}};
   if (before != nullptr && before->sequence >= record->sequence)
-    return {base::fail(code::kRegistrationOld,
-                       "'" + known->label + "' has a delegation with sequence " +
-                           std::to_string(before->sequence) + " for this member, and this one has " +
-                           std::to_string(record->sequence)),
-            {}};
+    return {
+        base::fail(code::kRegistrationOld,
+                   "'" + known->label + "' has a delegation with sequence " +
+                       std::to_string(before->sequence) + " for this member, and this one has " +
+                       std::to_string(record->sequence)),
+        {}};
   if (auto fits = has_room(*known, body->member); !fits) return {error_of(fits), {}};
   NameRecord name = *known;
   keep(name, std::move(*record));

@@ -231,8 +231,9 @@ TEST_F(NamesTest, TheOwnersKeySignsForItsName) {
   EXPECT_EQ(hand_in(signed_by(key, bob.name, 6, 0)), "");
   EXPECT_TRUE(may_answer().empty());
   EXPECT_EQ(hand_in(signed_by(key, bob.name, 5)), code(error::kRegistrationOld)) << "a replay";
-  EXPECT_EQ(code_of(world.settle(authority().put_delegation("bob", signed_by(key, bob.name, 9), kNow))),
-            code(error::kMemberUnknown));
+  EXPECT_EQ(
+      code_of(world.settle(authority().put_delegation("bob", signed_by(key, bob.name, 9), kNow))),
+      code(error::kMemberUnknown));
 }
 
 TEST_F(NamesTest, RevokedIsToldLikeAMember) {

@@ -129,8 +129,8 @@ struct NameRecord {
   base::UnixSeconds revoked_at = 0;
   base::UnixSeconds not_before = 0;  // of the newest certificate
   base::UnixSeconds not_after = 0;
-  base::UnixSeconds until = 0;  // none of its certificates holds longer
-  base::Bytes certificate;      // the newest, with the delegation before it
+  base::UnixSeconds until = 0;            // none of its certificates holds longer
+  base::Bytes certificate;                // the newest, with the delegation before it
   std::vector<DelegateRecord> delegates;  // by member
   const DelegateRecord* delegate(const wire::Name& member) const;
   friend bool operator==(const NameRecord&, const NameRecord&) = default;

@@ -43,7 +43,7 @@ struct Member {
   base::UnixSeconds until = 0;  // what is known of it ends then
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;
-  std::vector<base::Endpoint> endpoints;  // a node's: where it can be dialled in the layer below
+  std::vector<base::Endpoint> endpoints;   // a node's: where it can be dialled in the layer below
   NameKind name_kind = NameKind::kShared;  // of a shared name, as what follows
   std::uint32_t service = 0;
   std::vector<Delegate> delegates;  // by name, those whose delegation was taken back among them

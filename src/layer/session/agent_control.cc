@@ -350,8 +350,7 @@ DropReason Agent::control(const wire::HeaderView& view, const wire::Name& truste
     add_echo({message.echo_identifier(), message.echo_sequence(), view.source(), true,
               wire::ControlType::echo_reply, ""});
   } else if (message.type() == wire::ControlType::lookup) {
-    if (trusted == membership_.own().name) 
-      answer_lookup(message, view, unix_nanos / 1'000'000'000);
+    if (trusted == membership_.own().name) answer_lookup(message, view, unix_nanos / 1'000'000'000);
   } else if (message.type() == wire::ControlType::answer) {
     if (resolver_ && view.source() == *resolver_) take_answer(message, now, unix_nanos);
   } else {
