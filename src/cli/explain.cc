@@ -165,6 +165,10 @@ constexpr Explanation kExplanations[] = {
      "read lists, admit makes tokens and guests and revokes members, policy sets the policy, admin "
      "does all of it. The\n"
      "message names the token."},
+    {code::kNameKeyElsewhere, "The controller has not this name's key",
+     "Its owner made the key and keeps it: `entresol name delegate` and `withdraw` sign with it, "
+     "--with NAME.key. Without\n"
+     "that file the name can only be revoked (`entresol name revoke`) and created anew."},
     {code::kStoreLocked, "Another process has the controller's store open",
      "One controller runs for a store. `ss -tlnp` or `fuser FILE` names the other one."},
     {code::kStoreFull, "The disk of the controller's store is full",

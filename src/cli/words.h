@@ -19,6 +19,7 @@ struct Words {
   TokenOptions token;
   GuestOptions guest;
   PolicyTest policy;
+  NameOptions shared;
   std::string kind, prefix, role = "host", file, name, layer, code, admin, id;
   int count = 3;
   bool prometheus = false;

@@ -17,15 +17,32 @@ constexpr std::size_t kMaxTarget = 1024;
 constexpr std::int64_t kMaxWait = 50;
 constexpr std::string_view kBearer = "Bearer ";
 
-constexpr std::array<std::pair<std::string_view, unsigned>, 25> kStatuses{{
-    {code::kTokenUnknown, 403},        {code::kTokenExpired, 403},    {code::kTokenUsed, 403},
-    {code::kTokenRefused, 403},        {code::kMemberRevoked, 403},   {code::kScopeMissing, 403},
-    {code::kRequestUnproved, 401},     {code::kRequestStale, 401},    {code::kApiTokenUnknown, 401},
-    {code::kMemberUnknown, 404},       {code::kLabelTaken, 409},      {code::kNameTaken, 409},
-    {code::kRegistrationOld, 409},     {code::kObjectsTooLarge, 413}, {code::kHttpTooLarge, 413},
-    {code::kPoolExhausted, 503},       {code::kDelegationEnded, 503}, {code::kStoreFull, 507},
-    {code::kStoreFailed, 503},         {code::kStoreBroken, 503},     {code::kStoreLocked, 503},
-    {code::kHttpInternal, 500},        {code::kHttpBusy, 503},        {code::kUsage, 404},
+constexpr std::array<std::pair<std::string_view, unsigned>, 26> kStatuses{{
+    {code::kTokenUnknown, 403},
+    {code::kTokenExpired, 403},
+    {code::kTokenUsed, 403},
+    {code::kTokenRefused, 403},
+    {code::kMemberRevoked, 403},
+    {code::kScopeMissing, 403},
+    {code::kRequestUnproved, 401},
+    {code::kRequestStale, 401},
+    {code::kApiTokenUnknown, 401},
+    {code::kMemberUnknown, 404},
+    {code::kLabelTaken, 409},
+    {code::kNameTaken, 409},
+    {code::kNameKeyElsewhere, 409},
+    {code::kRegistrationOld, 409},
+    {code::kObjectsTooLarge, 413},
+    {code::kHttpTooLarge, 413},
+    {code::kPoolExhausted, 503},
+    {code::kDelegationEnded, 503},
+    {code::kStoreFull, 507},
+    {code::kStoreFailed, 503},
+    {code::kStoreBroken, 503},
+    {code::kStoreLocked, 503},
+    {code::kHttpInternal, 500},
+    {code::kHttpBusy, 503},
+    {code::kUsage, 404},
     {code::kHttpTooManyFailures, 429},
 }};
 
@@ -145,6 +162,11 @@ const Api::Route* Api::find(const Call& call, bool& known_path) {
       Route{"GET", "/v1/guests/*", Auth::kPerson, Scope::kRead, &Api::show_guest},
       Route{"POST", "/v1/guests", Auth::kPerson, Scope::kAdmit, &Api::add_guest},
       Route{"DELETE", "/v1/guests/*", Auth::kPerson, Scope::kAdmit, &Api::remove_guest},
+      Route{"GET", "/v1/names", Auth::kPerson, Scope::kRead, &Api::list_names},
+      Route{"GET", "/v1/names/*", Auth::kPerson, Scope::kRead, &Api::show_name},
+      Route{"POST", "/v1/names", Auth::kPerson, Scope::kAdmit, &Api::create_name},
+      Route{"PUT", "/v1/names/*", Auth::kPerson, Scope::kAdmit, &Api::change_name},
+      Route{"DELETE", "/v1/names/*", Auth::kPerson, Scope::kAdmit, &Api::revoke_name},
       Route{"GET", "/v1/policy", Auth::kPerson, Scope::kRead, &Api::get_policy},
       Route{"PUT", "/v1/policy", Auth::kPerson, Scope::kPolicy, &Api::set_policy},
       Route{"GET", "/v1/api-tokens", Auth::kPerson, Scope::kAdmin, &Api::list_api_tokens},
@@ -263,9 +285,19 @@ void Api::end_of_round(base::UnixSeconds now) {
   watchers_.tell(authority_, now);
 }
 
-base::Result<std::size_t> Api::expire(base::UnixSeconds now) {
+base::Result<void> Api::upkeep(base::UnixSeconds now) {
   watchers_.prune(authority_);
-  return directory::settle(authority_, store_, authority_.expire(now));
+  auto forgotten = directory::settle(authority_, store_, authority_.expire(now));
+  if (!forgotten) return tl::unexpected(forgotten.error());
+  auto renewed = directory::settle(authority_, store_, authority_.renew_names(now));
+  if (!renewed) return tl::unexpected(renewed.error());
+  return {};
+}
+
+// Often enough for the last third of a certificate's time.
+base::Duration Api::upkeep_interval() const {
+  return std::chrono::seconds(
+      std::clamp<base::UnixSeconds>(authority_.settings().lifetime / 10, 1, 60));
 }
 
 void Api::observe(std::string_view event, std::string_view subject, const Call& call) const {

@@ -22,7 +22,7 @@
 namespace entresol::controller {
 
 inline constexpr int kApiMajor = 1;
-inline constexpr int kApiMinor = 1;
+inline constexpr int kApiMinor = 2;
 
 struct ApiConfig {
   std::vector<directory::TokenEndpoint> advertise;  // what tokens carry
@@ -65,8 +65,9 @@ class Api {
   void end_of_round(base::UnixSeconds now);
   // When end_of_round() is wanted although nothing happens; nothing if nobody waits.
   std::optional<base::UnixSeconds> next_timer() const { return watchers_.next_timer(); }
-  // Forgets what has ended; for once a minute.
-  base::Result<std::size_t> expire(base::UnixSeconds now);
+  // Forgets what has ended, and renews names; every upkeep_interval().
+  base::Result<void> upkeep(base::UnixSeconds now);
+  base::Duration upkeep_interval() const;
 
   const ApiCounters& counters() const { return counters_; }
   std::size_t watchers() const { return watchers_.size(); }
@@ -109,6 +110,13 @@ class Api {
   Answer show_guest(const Call& call);
   Answer add_guest(const Call& call);
   Answer remove_guest(const Call& call);
+  // names_api.cc
+  Answer list_names(const Call& call);
+  Answer show_name(const Call& call);
+  Answer create_name(const Call& call);
+  Answer change_name(const Call& call);
+  Answer revoke_name(const Call& call);
+  // people_api.cc
   Answer get_policy(const Call& call);
   // Whether a node watches, and what it has said that it holds.
   Json standing(const wire::Name& node) const;

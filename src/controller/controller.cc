@@ -16,7 +16,6 @@ namespace code = base::code;
 namespace membership = layer::membership;
 
 constexpr std::size_t kMaxFile = 64 * 1024;
-constexpr base::Duration kExpireInterval = std::chrono::minutes(1);
 constexpr base::Duration kWatchInterval = std::chrono::seconds(1);
 
 base::Result<base::Bytes> read_delegation(const std::string& file) {
@@ -115,12 +114,12 @@ base::Result<std::unique_ptr<Controller>> Controller::create(const config::Contr
   }
   raw->watch_timer_ = raw->loop_->add_timer([] {});  // what is due is answered at the round's end
   raw->expire_timer_ = raw->loop_->add_timer([raw] {
-    if (auto done = raw->api_->expire(io::unix_now()); !done)
+    if (auto done = raw->api_->upkeep(io::unix_now()); !done)
       raw->log_.write(config::LogLevel::kError, "store_failed", io::now(),
                       {{"subject", done.error().message}});
-    raw->loop_->arm(raw->expire_timer_, io::now() + kExpireInterval);
+    raw->loop_->arm(raw->expire_timer_, io::now() + raw->api_->upkeep_interval());
   });
-  raw->loop_->arm(raw->expire_timer_, io::now() + kExpireInterval);
+  raw->loop_->arm(raw->expire_timer_, io::now());  // names may have ended while it was down
   raw->loop_->set_end_of_round([raw] { raw->end_of_round(); });
   return self;
 }

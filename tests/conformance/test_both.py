@@ -287,6 +287,14 @@ class Objects(Both):
             "layer": layer, "key": key, "ipv4": IPV4[1], "label": "phone", "tags": ["guest"],
             "nodes": [name], "issuer": ed25519.public_key(self.SEED),
         }, self.SEED)  # fmt: skip
+        for kind, service in ((1, 0), (2, 0x80000001)):
+            yield encode_object(6, times | {
+                "layer": layer, "suite": 2, "key": key, "kind": kind, "service": service, "ipv4": IPV4[1], "label": "web",
+                "tags": ["front"], "issuer": ed25519.public_key(self.SEED),
+            }, self.SEED)  # fmt: skip
+        yield encode_object(7, times | {
+            "layer": layer, "name": name, "member": bytes(16), "sequence": 7, "weight": 3,
+        }, self.SEED)  # fmt: skip
 
     def test_every_bit(self):
         inputs = []

@@ -331,7 +331,9 @@ TEST(Object, MemberDelegationComesBack) {
 
 TEST(Object, MemberDelegationsStandOneBehindTheOther) {
   Authority authority(15);
-  const auto some = [&] { return sign(some_member_delegation(authority), authority.root)->octets(); };
+  const auto some = [&] {
+    return sign(some_member_delegation(authority), authority.root)->octets();
+  };
   const base::Bytes first = some(), second = some();
   base::Bytes both = first;
   both.insert(both.end(), second.begin(), second.end());

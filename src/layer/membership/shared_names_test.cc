@@ -194,8 +194,8 @@ TEST_F(SharedNamesTest, ADelegationIsForOneMember) {
 }
 
 TEST_F(SharedNamesTest, EndsWithItsTimeItsNameAndItsMember) {
-  ASSERT_TRUE(membership.learn_name(certified(), joined({delegated(bob, 1), delegated(carol, 1)}),
-                                    kNow));
+  ASSERT_TRUE(
+      membership.learn_name(certified(), joined({delegated(bob, 1), delegated(carol, 1)}), kNow));
   EXPECT_NE(membership.delegate(name, bob, kNow + 999), nullptr);
   EXPECT_EQ(membership.delegate(name, bob, kNow + 1000), nullptr);
   membership.revoke(bob, kNow + kDay);
