@@ -193,6 +193,20 @@ TEST_F(GuestMovesTest, ItIsRenewedWhileItIsThere) {
   EXPECT_GT(north()->membership(0).find(guest.name)->placed_until, first + 3500);
 }
 
+TEST_F(GuestMovesTest, ARenewedGrantLeavesItWhereItIs) {
+  Guest guest(world(), 90, south(), {100, 64, 7, 1}, sites.authority, {});
+  admit(guest);
+  ASSERT_TRUE(attach(guest));
+  guest.move(east());
+  ASSERT_TRUE(attach(guest));
+  guest.grant = sites.authority.grant_of(guest.grant, {kNow, kNow + 60 * kDay});
+  admit(guest);
+  expect_everywhere(guest, "node2");
+  EXPECT_FALSE(south()->membership(0).speaks_for(guest.name));
+  EXPECT_TRUE(reaches(a(), guest, 6, seconds(1)));
+  EXPECT_TRUE(reaches(sites.host(1), guest, 6, seconds(1)));
+}
+
 TEST_F(GuestMovesTest, ItsGrantIsTakenAway) {
   Guest guest(world(), 90, south(), {100, 64, 7, 1}, sites.authority, {});
   admit(guest);

@@ -51,6 +51,7 @@ void Member::took_grant(LayerIndex index, const wire::Name& guest, base::UnixSec
     return;
   }
   layer.guest_addresses[layer.guest_links.at(guest)].addresses.ipv4 = member->ipv4;
+  if (member->placed() && member->place != layer.membership.own().name) return;
   layer.membership.speak_for(guest);
   show_sessions_of(index, guest, left);
 }
@@ -92,7 +93,7 @@ base::Result<LinkId> Member::add_guest(LayerIndex index, base::Bytes grant_chain
   layer.guest_addresses[id] = {{guest->name.octets, guest->ipv4}, mtu};
   layer.guest_links[guest->name] = id;
   layer.agent.set_mtu(forwarding::inner_mtu(accepted_over_ipv4_));
-  tables_.layers[index].names.place(guest->name, id);
+  place(index, guest->name);
   tables_.links.changed(id);
   return id;
 }
