@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "controller/api.h"
 #include "controller_scene.h"
 
 namespace {

@@ -6,6 +6,7 @@
 // fuzzes: layer/member/member.h
 #include <algorithm>
 
+#include "layer/member/member.h"
 #include "node_scene.h"
 
 namespace {

@@ -50,8 +50,7 @@ bool is_lookup_body(base::ByteView body) {
 
 // Kinds with two parts have the length of the first before it.
 bool has_two_parts(AnswerKind kind) {
-  return kind == AnswerKind::member || kind == AnswerKind::name ||
-         kind == AnswerKind::placed_guest;
+  return kind == AnswerKind::member || kind == AnswerKind::name || kind == AnswerKind::placed_guest;
 }
 
 bool is_answer_body(base::ByteView body) {

@@ -537,7 +537,8 @@ void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
     carry_out(layer, guests, events, now);
     const bool data = report.traffic.sent_data + report.traffic.received_data > 0;
     if (neighbour && (report.wanted || data)) want(layer, report.link, now);
-    if (guests && report.traffic.received_data > 0) guest_shows_itself(layer, report.link, Shown::kPacket);
+    if (guests && report.traffic.received_data > 0)
+      guest_shows_itself(layer, report.link, Shown::kPacket);
   }
   pipeline_.clear_reports();
 }
