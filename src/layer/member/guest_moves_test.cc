@@ -91,6 +91,19 @@ TEST_F(GuestMovesTest, AGuestOfEveryNodeIsFoundWhereItIs) {
   EXPECT_TRUE(answers(guest, a()));
 }
 
+TEST_F(GuestMovesTest, ItsNodeReportsErrors) {
+  Guest guest(world(), 90, south(), {100, 64, 7, 1}, sites.authority, {});
+  admit(guest);
+  ASSERT_TRUE(attach(guest));
+  ASSERT_TRUE(reaches(a(), guest));
+  InnerPacket inner;
+  inner.version = 6;
+  inner.ttl = 2;  // north's, and no more for south
+  a().application(build(inner, a().in().addresses, guest.addresses));
+  world().run_for(seconds(1));
+  EXPECT_EQ(a().replies.size(), 1u);
+}
+
 TEST_F(GuestMovesTest, AGuestOfSeveralNodesIsFoundFromOthersToo) {
   Guest guest(world(), 90, south(), {100, 64, 7, 1}, sites.authority,
               {east().in().name, south().in().name});

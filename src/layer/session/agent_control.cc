@@ -391,6 +391,9 @@ bool Agent::may_report(const wire::Name& reporter, const wire::Quote& quote,
                        const wire::Name& trusted) const {
   if (reporter == trusted || reporter == quote.destination() || reporter == membership_.own().name)
     return true;
+  // A guest's node, whatever its grant names: it is who the session is with.
+  const auto session = sessions_.all().find({quote.source(), quote.destination()});
+  if (session != sessions_.all().end() && session->second->speaker == reporter) return true;
   const auto* far = membership_.find(quote.destination());
   return far != nullptr && std::find(far->attachments.begin(), far->attachments.end(), reporter) !=
                                far->attachments.end();
