@@ -188,7 +188,7 @@ class ControllerScene {
     round();
     now += seconds;
     round();
-    (void)api->expire(now);
+    (void)api->upkeep(now);
   }
 
   // ---- lives ----
