@@ -77,6 +77,7 @@ std::string_view block_label(membership::Kind kind) {
     case membership::Kind::kPolicy:  // are in no file
     case membership::Kind::kNameCertificate:
     case membership::Kind::kMemberDelegation:
+    case membership::Kind::kGuestPlace:
       break;
   }
   return "";
