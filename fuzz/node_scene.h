@@ -195,8 +195,10 @@ class NodeScene {
   }
   bool reaches(std::size_t from, std::size_t to) {
     for (int i = 0; i < 60; ++i) {
+      const base::TimePoint next = world().now + seconds(1);
       talk(from, to);
       if (world().run_until([&] { return !host(to).delivered.empty(); }, seconds(1))) break;
+      world().run_until(next);  // it stands still where nothing happens
     }
     const bool arrived = !host(to).delivered.empty();
     check();
