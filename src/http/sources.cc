@@ -25,8 +25,8 @@ SourceBudget::SourceBudget(Rate rate, std::size_t sources)
       most_(std::max<std::size_t>(sources, 1)) {}
 
 bool SourceBudget::fits(base::TimePoint& full_at, base::TimePoint now) const {
-  full_at = std::clamp(full_at, now, now + whole_);  // whatever the clock has done
-  return full_at + step_ - now <= whole_;
+  full_at = std::min(full_at, now + whole_);  // the clock may have gone back
+  return std::max(full_at, now) + step_ - now <= whole_;
 }
 
 bool SourceBudget::has(const Source& source, base::TimePoint now) {
@@ -42,7 +42,7 @@ bool SourceBudget::take(const Source& source, base::TimePoint now) {
     known = full_at_.emplace(source, now).first;
   base::TimePoint& full_at = known == full_at_.end() ? others_full_at_ : known->second;
   if (!fits(full_at, now)) return false;
-  full_at += step_;
+  full_at = std::max(full_at, now) + step_;
   return true;
 }
 
