@@ -1,4 +1,4 @@
-// Any octets as each of the five signed objects: what parses is made of exactly these octets, has one form only, and is
+// Any octets as each of the eight signed objects: what parses is made of exactly these octets, has one form only, and is
 // believed by nobody without its signature.
 // fuzzes: layer/membership/object.h
 #include "layer/membership/object.h"
@@ -44,10 +44,26 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   one(parse_registration, exact);
   one(parse_grant, exact);
   one(parse_policy, exact);
+  one(parse_name_certificate, exact);
+  one(parse_member_delegation, exact);
+  one(parse_guest_place, exact);
+  if (const auto parts = split_delegations(exact)) {
+    std::size_t sum = 0;
+    for (const base::ByteView part : *parts) sum += part.size();
+    require(sum == size);
+  }
   if (auto found = extent(exact)) require(found->size <= size);
   const Trust trust(key().public_key);
   require(!trust.certificate(exact, 0));
   require(!trust.grant(exact, 0));
   require(!trust.policy(exact, "", 0));
+  require(!trust.name_certificate(exact, 0));
+  NameCertificate of;
+  of.key = key().public_key;
+  require(!trust.member_delegation(exact, of, 0));
+  Certificate node;
+  node.role = Role::kNode;
+  node.identity = key().public_key;
+  require(!trust.guest_place(exact, node, 0));
   return 0;
 }

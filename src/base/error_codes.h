@@ -50,6 +50,8 @@ inline constexpr std::string_view kObjectsTooLarge = "E0523";
 inline constexpr std::string_view kDelegationEnded = "E0524";
 inline constexpr std::string_view kApiTokenUnknown = "E0525";
 inline constexpr std::string_view kScopeMissing = "E0526";
+inline constexpr std::string_view kNameKeyElsewhere =
+    "E0527";                                               // a shared name's key is its owner's
 inline constexpr std::string_view kStoreLocked = "E0530";  // by another process
 inline constexpr std::string_view kStoreFull = "E0531";    // the disk is
 inline constexpr std::string_view kStoreNewer = "E0532";   // of a newer version of the program
@@ -64,6 +66,7 @@ inline constexpr std::string_view kHttpBadRequest = "E0605";  // malformed
 inline constexpr std::string_view kHttpTooLarge = "E0606";    // header or body of a request
 inline constexpr std::string_view kHttpInternal = "E0607";    // the server failed
 inline constexpr std::string_view kHttpBusy = "E0608";        // the server stops, or has no room
+inline constexpr std::string_view kHttpTooManyFailures = "E0609";  // from this address
 // Modules of services (07xx).
 inline constexpr std::string_view kModuleMalformed =
     "E0701";  // no module, or one that needs what is off

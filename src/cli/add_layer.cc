@@ -159,17 +159,62 @@ void add_guests(CLI::App& app, Words& w) {
   on(revoke, w, [](const Words& s) { return revoke_guest(s.global, s.admin, s.name); });
 }
 
+void add_shared_names(CLI::App* name, Words& w) {
+  NameOptions& o = w.shared;
+  CLI::App* create = name->add_subcommand(
+      "create", "Make a name that several members share, or that of a service");
+  create->footer(
+      "The controller makes its key, and signs who may answer for it, unless you keep the key:\n"
+      "  entresol name create web && entresol name delegate web alice bob\n"
+      "  entresol keygen name web && entresol name create web --key web.pub");
+  create->add_option("label", o.label, "what it is called")->required();
+  create->add_option("--service", o.service, "id of the service whose name it is");
+  add_list(create, "--tag", o.tags, "tag for rules; up to 8 times");
+  create->add_option("--key", o.key,
+                     "public key that `entresol keygen name` made; its secret half "
+                     "stays with you, and signs --with");
+  add_admin(create, w);
+  on(create, w, [](const Words& s) { return create_name(s.global, s.admin, s.shared); });
+  const auto members = [&](CLI::App* verb) {
+    verb->add_option("label", o.label, "of the shared name")->required();
+    verb->add_option("members", o.members, "hosts or nodes: labels or names")->required();
+    verb->add_option("--with", o.with, "the name's secret key (NAME.key), if you keep it");
+    add_admin(verb, w);
+  };
+  CLI::App* delegate = name->add_subcommand("delegate", "Let members answer for a shared name");
+  members(delegate);
+  delegate->add_option("--weight", o.weight, "share of each among all: 1 to 255")
+      ->check(CLI::Range(1, 255))
+      ->capture_default_str();
+  delegate->add_option("--lifetime", o.lifetime, "of what is signed --with a key: 24h, 365d")
+      ->capture_default_str();
+  on(delegate, w, [](const Words& s) { return delegate_name(s.global, s.admin, s.shared); });
+  CLI::App* withdraw = name->add_subcommand("withdraw", "Take back what `delegate` has given");
+  members(withdraw);
+  withdraw->callback([&w] {
+    w.shared.weight = 0;
+    w.run = [&w] { return delegate_name(w.global, w.admin, w.shared); };
+  });
+  CLI::App* revoke =
+      name->add_subcommand("revoke", "End a shared name at once, whoever holds its key");
+  revoke->add_option("label", o.label, "its label, or its name (as IPv6 address)")->required();
+  add_admin(revoke, w);
+  on(revoke, w, [](const Words& s) { return revoke_name(s.global, s.admin, s.shared); });
+}
+
 void add_names(CLI::App& app, Words& w) {
   CLI::App* name =
       app.add_subcommand("name", "The layer's names: what each stands for, and where it is");
   name->require_subcommand(1);
-  CLI::App* list = name->add_subcommand("list", "Hosts, nodes and guests by their names in DNS");
+  CLI::App* list = name->add_subcommand(
+      "list", "Hosts, nodes, guests and names that members share, by their names in DNS");
   add_admin(list, w);
   on(list, w, [](const Words& s) { return list_names(s.global, s.admin); });
   CLI::App* show = name->add_subcommand("show", "All about one name");
   show->add_option("name", w.name, "a label, a name in DNS, or an address")->required();
   add_admin(show, w);
   on(show, w, [](const Words& s) { return show_name(s.global, s.admin, s.name); });
+  add_shared_names(name, w);
 }
 
 void add_policy(CLI::App& app, Words& w) {

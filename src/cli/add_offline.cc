@@ -6,9 +6,9 @@ namespace {
 
 void add_keygen(CLI::App& app, Words& w) {
   CLI::App* keygen = app.add_subcommand("keygen", "Make a key: NAME.key (secret) and NAME.pub");
-  keygen->add_option("kind", w.kind, "root, operator or identity")
+  keygen->add_option("kind", w.kind, "root, operator, identity, or name (that members share)")
       ->required()
-      ->check(CLI::IsMember({"root", "operator", "identity"}));
+      ->check(CLI::IsMember({"root", "operator", "identity", "name"}));
   keygen->add_option("name", w.prefix, "path without its ending")->required();
   keygen->callback([&w] { w.run = [&w] { return cli::keygen(w.global, w.kind, w.prefix); }; });
 }

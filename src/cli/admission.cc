@@ -74,7 +74,10 @@ std::string_view block_label(membership::Kind kind) {
       return membership::kRegistration;
     case membership::Kind::kGrant:
       return membership::kGrant;
-    case membership::Kind::kPolicy:  // is in no file
+    case membership::Kind::kPolicy:  // are in no file
+    case membership::Kind::kNameCertificate:
+    case membership::Kind::kMemberDelegation:
+    case membership::Kind::kGuestPlace:
       break;
   }
   return "";

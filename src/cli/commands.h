@@ -1,6 +1,7 @@
 // The command's verbs. Each returns the exit code (runtime/runtime.h).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,6 +85,22 @@ int revoke_token(const Global& global, const std::string& admin, const std::stri
 // names.cc; `who`: a label, a name in DNS, or an address
 int list_names(const Global& global, const std::string& admin);
 int show_name(const Global& global, const std::string& admin, const std::string& who);
+
+// shared_names.cc
+struct NameOptions {
+  std::string label;
+  std::uint32_t service = 0;  // 0: a shared name, no service's
+  std::vector<std::string> tags;
+  std::string key;  // file with the public half of the owner's; empty: the controller makes one
+  std::vector<std::string> members;
+  int weight = 1;
+  std::string with;  // file with the owner's key, which signs here; empty: the controller signs
+  std::string lifetime = "365d";  // of what is signed here
+};
+int create_name(const Global& global, const std::string& admin, const NameOptions& options);
+// A weight of 0 takes back.
+int delegate_name(const Global& global, const std::string& admin, const NameOptions& options);
+int revoke_name(const Global& global, const std::string& admin, const NameOptions& options);
 
 // members.cc; `role` is host or node
 int list_members(const Global& global, const std::string& admin, const std::string& role);

@@ -165,6 +165,10 @@ constexpr Explanation kExplanations[] = {
      "read lists, admit makes tokens and guests and revokes members, policy sets the policy, admin "
      "does all of it. The\n"
      "message names the token."},
+    {code::kNameKeyElsewhere, "The controller has not this name's key",
+     "Its owner made the key and keeps it: `entresol name delegate` and `withdraw` sign with it, "
+     "--with NAME.key. Without\n"
+     "that file the name can only be revoked (`entresol name revoke`) and created anew."},
     {code::kStoreLocked, "Another process has the controller's store open",
      "One controller runs for a store. `ss -tlnp` or `fuser FILE` names the other one."},
     {code::kStoreFull, "The disk of the controller's store is full",
@@ -207,6 +211,12 @@ constexpr Explanation kExplanations[] = {
     {code::kHttpBusy, "The server has no room at the moment, or is stopping",
      "Ask again in a moment. Members that have proved who they are keep their place when strangers "
      "crowd in."},
+    {code::kHttpTooManyFailures, "Too many requests from this address have failed",
+     "They had wrong, used or expired tokens, or signatures that do not hold. Others from this "
+     "address wait too: the controller\n"
+     "looks at one more each second. Stop what fails (its log says from where it came), and ask "
+     "again after a minute. Who has\n"
+     "proved who he is on the same connection is not held up."},
     {code::kModuleMalformed, "The file is no WebAssembly module that runs here",
      "Either it is damaged, or it uses what is off: threads, several memories, 64-bit memories, "
      "exceptions, tail calls, garbage collection; or its memory is larger than an instance's may "

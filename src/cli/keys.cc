@@ -47,6 +47,8 @@ int keygen(const Global& global, const std::string& kind, const std::string& pre
     files = make_signing(random, membership::kRootKey, membership::kRootPublic);
   } else if (kind == "operator") {
     files = make_signing(random, membership::kOperatorKey, membership::kOperatorPublic);
+  } else if (kind == "name") {
+    files = make_signing(random, membership::kNameKey, membership::kNamePublic);
   } else {
     files = make_identity(random);
   }
@@ -67,6 +69,8 @@ int keygen(const Global& global, const std::string& kind, const std::string& pre
     next(global, "entresol sign certificate --help", "have it certified");
   } else if (kind == "root") {
     next(global, "entresol keygen identity NAME", "then sign a certificate for it");
+  } else if (kind == "name") {
+    next(global, "entresol name create LABEL --key " + open, "have it certified");
   } else {
     next(global, "entresol sign delegation --help", "let the root delegate to it");
   }

@@ -10,12 +10,24 @@ namespace entresol::cli {
 namespace {
 
 struct Named {
-  std::string kind;  // host, node or guest
+  std::string kind;  // host, node, guest, shared or service
   Json record;
   std::string label() const { return text_of(record, "label"); }
+  bool shared() const { return kind == "shared" || kind == "service"; }
+  // Who may answer for it.
+  std::string answering() const {
+    std::string out;
+    for (const Json& each : part_of(record, "delegates")) {
+      if (number_of(each, "weight") == 0) continue;
+      const std::string who = text_of(each, "label");
+      out += (out.empty() ? "" : ",") + (who.empty() ? text_of(each, "name") : who);
+    }
+    return out.empty() ? "-" : out;
+  }
   bool revoked() const { return number_of(record, "revoked_at") > 0; }
   // A guest is at a node of its grant; without any, wherever it attaches.
   std::string where() const {
+    if (shared()) return answering();
     const char* key = kind == "node" ? "endpoints" : kind == "host" ? "attachments" : "nodes";
     const std::string at = texts_of(record, key);
     return at.empty() ? "-" : at;
@@ -36,10 +48,16 @@ base::Result<Names> read_names(const std::string& admin) {
   if (!members) return tl::unexpected(members.error());
   auto guests = ask_controller(*access, "GET", "/v1/guests");
   if (!guests) return tl::unexpected(guests.error());
+  auto shared = ask_controller(*access, "GET", "/v1/names");
+  // A controller of API 1.1 and before has none.
+  if (!shared && shared.error().code == base::code::kUsage) shared = Json{{"names", Json::array()}};
+  if (!shared) return tl::unexpected(shared.error());
   Names out{text_of(part_of(*status, "layer"), "domain"), {}};
   for (const Json& member : part_of(*members, "members"))
     out.all.push_back({text_of(member, "role"), member});
   for (const Json& guest : part_of(*guests, "guests")) out.all.push_back({"guest", guest});
+  for (const Json& name : part_of(*shared, "names"))
+    out.all.push_back({text_of(name, "kind"), name});
   std::erase_if(out.all, [](const Named& each) { return each.revoked(); });
   std::ranges::stable_sort(out.all, {}, &Named::label);
   return out;
@@ -94,7 +112,22 @@ int show_name(const Global& global, const std::string& admin, const std::string&
   std::printf("  ipv6   %s\n", text_of(found->record, "name").c_str());
   std::printf("  ipv4   %s\n", text_of(found->record, "ipv4").c_str());
   std::printf("  where  %s\n", found->where().c_str());
-  next(global, "entresol " + found->kind + " show " + found->label(), "its membership");
+  if (!found->shared()) {
+    next(global, "entresol " + found->kind + " show " + found->label(), "its membership");
+    return runtime::kExitOk;
+  }
+  if (found->kind == "service")
+    std::printf("  service  %.0f\n", number_of(found->record, "service"));
+  std::printf("  key    %s\n", truth_of(found->record, "key_here")
+                                   ? "at the controller, which renews what it signs"
+                                   : "its owner's, who signs with it");
+  for (const Json& each : part_of(found->record, "delegates"))
+    if (number_of(each, "weight") > 0)
+      std::printf("  member  %s  weight %.0f, ends %s\n", text_of(each, "label").c_str(),
+                  number_of(each, "weight"),
+                  human_time(static_cast<base::UnixSeconds>(number_of(each, "not_after"))).c_str());
+  next(global, "entresol name delegate " + found->label() + " MEMBER",
+       "one more may answer for it");
   return runtime::kExitOk;
 }
 

@@ -27,6 +27,7 @@ struct Words {
   GuestOptions guest;
   PolicyTest policy;
   ServiceWords service;
+  NameOptions shared;
   std::string kind, prefix, role = "host", file, name, layer, code, admin, id;
   int count = 3;
   bool prometheus = false;

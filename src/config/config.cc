@@ -31,11 +31,11 @@ void read_process(YamlMap& map, Process& out, const std::string& file) {
         static_cast<LogLevel>(log.choice("level", {"error", "warning", "info", "debug"}, 2));
     out.log_json = log.choice("format", {"text", "json"}, 0) == 1;
   });
+  if (map.has("metrics")) out.metrics = endpoint(map, "metrics", map.text("metrics", ""));
 }
 
 void read_common(YamlMap& map, Common& out, const std::string& file) {
   read_process(map, out, file);
-  if (map.has("metrics")) out.metrics = endpoint(map, "metrics", map.text("metrics", ""));
   const std::string key_log = map.text("key_log", "");
   if (!key_log.empty()) out.key_log = beside(file, key_log);
   out.underlay_mtu = static_cast<std::uint16_t>(map.number("underlay_mtu", 1500, 576, 65535));

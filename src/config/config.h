@@ -27,12 +27,12 @@ struct Process {
   std::string control;  // path of the control socket
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
+  std::optional<base::Endpoint> metrics;  // address of the Prometheus endpoint
 };
 
 // What hosts and nodes have in common.
 struct Common : Process {
-  std::optional<base::Endpoint> metrics;  // address of the Prometheus endpoint
-  std::string key_log;                    // file; empty: none
+  std::string key_log;  // file; empty: none
   std::uint16_t underlay_mtu = 1500;
   bool gro = true;
   bool gso = true;

@@ -17,16 +17,43 @@ constexpr std::size_t kMaxTarget = 1024;
 constexpr std::int64_t kMaxWait = 50;
 constexpr std::string_view kBearer = "Bearer ";
 
-constexpr std::array<std::pair<std::string_view, unsigned>, 24> kStatuses{{
-    {code::kTokenUnknown, 403},    {code::kTokenExpired, 403},    {code::kTokenUsed, 403},
-    {code::kTokenRefused, 403},    {code::kMemberRevoked, 403},   {code::kScopeMissing, 403},
-    {code::kRequestUnproved, 401}, {code::kRequestStale, 401},    {code::kApiTokenUnknown, 401},
-    {code::kMemberUnknown, 404},   {code::kLabelTaken, 409},      {code::kNameTaken, 409},
-    {code::kRegistrationOld, 409}, {code::kObjectsTooLarge, 413}, {code::kHttpTooLarge, 413},
-    {code::kPoolExhausted, 503},   {code::kDelegationEnded, 503}, {code::kStoreFull, 507},
-    {code::kStoreFailed, 503},     {code::kStoreBroken, 503},     {code::kStoreLocked, 503},
-    {code::kHttpInternal, 500},    {code::kHttpBusy, 503},        {code::kUsage, 404},
+constexpr std::array<std::pair<std::string_view, unsigned>, 26> kStatuses{{
+    {code::kTokenUnknown, 403},
+    {code::kTokenExpired, 403},
+    {code::kTokenUsed, 403},
+    {code::kTokenRefused, 403},
+    {code::kMemberRevoked, 403},
+    {code::kScopeMissing, 403},
+    {code::kRequestUnproved, 401},
+    {code::kRequestStale, 401},
+    {code::kApiTokenUnknown, 401},
+    {code::kMemberUnknown, 404},
+    {code::kLabelTaken, 409},
+    {code::kNameTaken, 409},
+    {code::kNameKeyElsewhere, 409},
+    {code::kRegistrationOld, 409},
+    {code::kObjectsTooLarge, 413},
+    {code::kHttpTooLarge, 413},
+    {code::kPoolExhausted, 503},
+    {code::kDelegationEnded, 503},
+    {code::kStoreFull, 507},
+    {code::kStoreFailed, 503},
+    {code::kStoreBroken, 503},
+    {code::kStoreLocked, 503},
+    {code::kHttpInternal, 500},
+    {code::kHttpBusy, 503},
+    {code::kUsage, 404},
+    {code::kHttpTooManyFailures, 429},
 }};
+
+// What somebody is refused for who tries what he has no right to. Not kRequestStale: a clock is no attack.
+constexpr std::array kFailures{code::kTokenUnknown,  code::kTokenExpired,    code::kTokenUsed,
+                               code::kTokenRefused,  code::kRequestUnproved, code::kApiTokenUnknown,
+                               code::kMemberUnknown, code::kMemberRevoked};
+
+base::TimePoint point_of(base::UnixSeconds now) {
+  return base::TimePoint(std::chrono::seconds(now));
+}
 
 bool split_target(std::string_view target, std::string& path,
                   std::map<std::string, std::string, std::less<>>& query) {
@@ -109,7 +136,8 @@ Api::Api(ApiConfig config, directory::Authority& authority, directory::Store& st
     : config_(std::move(config)),
       authority_(authority),
       store_(store),
-      observer_(std::move(observer)) {}
+      observer_(std::move(observer)),
+      failures_(config_.failures) {}
 
 Api::~Api() = default;
 
@@ -134,6 +162,11 @@ const Api::Route* Api::find(const Call& call, bool& known_path) {
       Route{"GET", "/v1/guests/*", Auth::kPerson, Scope::kRead, &Api::show_guest},
       Route{"POST", "/v1/guests", Auth::kPerson, Scope::kAdmit, &Api::add_guest},
       Route{"DELETE", "/v1/guests/*", Auth::kPerson, Scope::kAdmit, &Api::remove_guest},
+      Route{"GET", "/v1/names", Auth::kPerson, Scope::kRead, &Api::list_names},
+      Route{"GET", "/v1/names/*", Auth::kPerson, Scope::kRead, &Api::show_name},
+      Route{"POST", "/v1/names", Auth::kPerson, Scope::kAdmit, &Api::create_name},
+      Route{"PUT", "/v1/names/*", Auth::kPerson, Scope::kAdmit, &Api::change_name},
+      Route{"DELETE", "/v1/names/*", Auth::kPerson, Scope::kAdmit, &Api::revoke_name},
       Route{"GET", "/v1/policy", Auth::kPerson, Scope::kRead, &Api::get_policy},
       Route{"PUT", "/v1/policy", Auth::kPerson, Scope::kPolicy, &Api::set_policy},
       Route{"GET", "/v1/api-tokens", Auth::kPerson, Scope::kAdmin, &Api::list_api_tokens},
@@ -170,6 +203,7 @@ base::Result<void> Api::admit(const Route& route, Call& call, http::Responder& r
     call.member = (*member)->name;
   }
   responder.vouch();
+  call.proved = true;
   return {};
 }
 
@@ -179,7 +213,7 @@ Api::Answer Api::answer(const http::Request& request, http::Responder& responder
       !split_path(call.path, call.who))
     return base::fail(code::kHttpBadRequest, "the request's target is malformed");
   bool known_path = false;
-  const Route* route = find(call, known_path);
+  const Route* route = call.route = find(call, known_path);
   if (route == nullptr)
     return base::fail(code::kUsage, known_path ? request.method + " is not possible here"
                                                : "there is no such path: docs/api.md lists them");
@@ -193,23 +227,38 @@ Api::Answer Api::answer(const http::Request& request, http::Responder& responder
   return (this->*route->handler)(call);
 }
 
+// Before anything of it is looked at, so that it costs next to nothing.
+bool Api::held_up(const http::Request& request, base::UnixSeconds now) {
+  return !request.vouched && !failures_.has(http::source_of(request.peer), point_of(now));
+}
+
 void Api::handle(const http::Request& request, std::shared_ptr<http::Responder> responder,
                  base::UnixSeconds now) {
   ++counters_.requests;
-  Call call{request, now, {}, {}, {}, {}, std::nullopt};
+  Call call{request, now, {}, {}, {}, {}, std::nullopt, false, nullptr};
   bool waits = false;
-  Answer result = answer(request, *responder, now, waits, call);
+  Answer result = base::fail(code::kHttpTooManyFailures,
+                             "too many requests from this address have failed: wait a minute");
+  if (!held_up(request, now)) result = answer(request, *responder, now, waits, call);
+  AnswerKind kind;
+  if (call.route != nullptr) kind = {call.route->method, call.route->path, {}};
   if (!result) {
-    ++counters_.refused[result.error().code];
-    observe("request_refused", result.error().code, call);
-    pending_.push_back(
-        {std::move(responder), http::error_response(http_status(result.error()), result.error())});
+    kind.code = result.error().code;
+    ++counters_.refused[kind.code];
+    if (!call.proved && std::ranges::find(kFailures, kind.code) != kFailures.end())
+      failures_.take(http::source_of(request.peer), point_of(now));
+    observe("request_refused", kind.code, call);
+    pending_.push_back({std::move(responder),
+                        http::error_response(http_status(result.error()), result.error()),
+                        std::move(kind)});
     return;
   }
   if (!waits) {
-    pending_.push_back({std::move(responder), {200, result->dump(), "application/json"}});
+    pending_.push_back(
+        {std::move(responder), {200, result->dump(), "application/json"}, std::move(kind)});
     return;
   }
+  ++counters_.answers[kind];
   watchers_.add(watch_of(call, std::move(responder), config_.page), now);
 }
 
@@ -217,21 +266,38 @@ void Api::end_of_round(base::UnixSeconds now) {
   if (batch_ && !batch_->empty()) {
     ++counters_.commits;
     if (auto committed = batch_->commit(); !committed) {
+      ++counters_.commit_failures;
       ++counters_.refused[committed.error().code];
       if (observer_) observer_("store_failed", committed.error().message, {});
-      for (Pending& each : pending_)
+      for (Pending& each : pending_) {
         each.response = http::error_response(http_status(committed.error()), committed.error());
+        each.kind.code = committed.error().code;
+      }
+    } else {
+      counters_.committed_at = now;
     }
   }
   batch_.reset();
-  for (Pending& each : std::exchange(pending_, {}))
+  for (Pending& each : std::exchange(pending_, {})) {
+    ++counters_.answers[each.kind];
     each.responder->answer(std::move(each.response));
+  }
   watchers_.tell(authority_, now);
 }
 
-base::Result<std::size_t> Api::expire(base::UnixSeconds now) {
+base::Result<void> Api::upkeep(base::UnixSeconds now) {
   watchers_.prune(authority_);
-  return directory::settle(authority_, store_, authority_.expire(now));
+  auto forgotten = directory::settle(authority_, store_, authority_.expire(now));
+  if (!forgotten) return tl::unexpected(forgotten.error());
+  auto renewed = directory::settle(authority_, store_, authority_.renew_names(now));
+  if (!renewed) return tl::unexpected(renewed.error());
+  return {};
+}
+
+// Often enough for the last third of a certificate's time.
+base::Duration Api::upkeep_interval() const {
+  return std::chrono::seconds(
+      std::clamp<base::UnixSeconds>(authority_.settings().lifetime / 10, 1, 60));
 }
 
 void Api::observe(std::string_view event, std::string_view subject, const Call& call) const {

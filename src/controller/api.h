@@ -22,18 +22,29 @@
 namespace entresol::controller {
 
 inline constexpr int kApiMajor = 1;
-inline constexpr int kApiMinor = 1;
+inline constexpr int kApiMinor = 2;
 
 struct ApiConfig {
   std::vector<directory::TokenEndpoint> advertise;  // what tokens carry
   http::Pin pin{};                                  // of the controller's TLS key
   std::size_t page = 1000;                          // items of one answer to a watcher
+  // How often a source may fail to prove itself before its requests are not looked at.
+  http::Rate failures = {.per_second = 1, .burst = 60};
+};
+
+// How requests of a route were answered. Method and path are the API's own words, empty for what is no route.
+struct AnswerKind {
+  std::string_view method, path;
+  std::string code;  // empty: well, or it waits for what changes
+  friend auto operator<=>(const AnswerKind&, const AnswerKind&) = default;
 };
 
 struct ApiCounters {
   std::uint64_t requests = 0;
-  std::uint64_t commits = 0;
+  std::uint64_t commits = 0, commit_failures = 0;             // the latter among the former
+  base::UnixSeconds committed_at = 0;                         // the last that did not fail; 0: none
   std::map<std::string, std::uint64_t, std::less<>> refused;  // by code
+  std::map<AnswerKind, std::uint64_t> answers;
 };
 
 class Api {
@@ -54,8 +65,9 @@ class Api {
   void end_of_round(base::UnixSeconds now);
   // When end_of_round() is wanted although nothing happens; nothing if nobody waits.
   std::optional<base::UnixSeconds> next_timer() const { return watchers_.next_timer(); }
-  // Forgets what has ended; for once a minute.
-  base::Result<std::size_t> expire(base::UnixSeconds now);
+  // Forgets what has ended, and renews names; every upkeep_interval().
+  base::Result<void> upkeep(base::UnixSeconds now);
+  base::Duration upkeep_interval() const;
 
   const ApiCounters& counters() const { return counters_; }
   std::size_t watchers() const { return watchers_.size(); }
@@ -72,6 +84,7 @@ class Api {
   base::Result<void> admit(const Route& route, Call& call, http::Responder& responder) const;
   Answer answer(const http::Request& request, http::Responder& responder, base::UnixSeconds now,
                 bool& waits, Call& call);
+  bool held_up(const http::Request& request, base::UnixSeconds now);
   void observe(std::string_view event, std::string_view subject, const Call& call) const;
   template <typename T>
   base::Result<T> settle(directory::Outcome<T> outcome);
@@ -97,6 +110,13 @@ class Api {
   Answer show_guest(const Call& call);
   Answer add_guest(const Call& call);
   Answer remove_guest(const Call& call);
+  // names_api.cc
+  Answer list_names(const Call& call);
+  Answer show_name(const Call& call);
+  Answer create_name(const Call& call);
+  Answer change_name(const Call& call);
+  Answer revoke_name(const Call& call);
+  // people_api.cc
   Answer get_policy(const Call& call);
   // Whether a node watches, and what it has said that it holds.
   Json standing(const wire::Name& node) const;
@@ -110,6 +130,7 @@ class Api {
   struct Pending {
     std::shared_ptr<http::Responder> responder;
     http::Response response;
+    AnswerKind kind;
   };
 
   ApiConfig config_;
@@ -117,6 +138,7 @@ class Api {
   directory::Store& store_;
   Observer observer_;
   ApiCounters counters_;
+  http::SourceBudget failures_;
   std::unique_ptr<directory::Batch> batch_;  // of this round
   std::vector<Pending> pending_;             // answers of this round
   Watchers watchers_;

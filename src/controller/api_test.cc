@@ -312,5 +312,73 @@ TEST_F(ApiTest, ApiTokensHaveScopes) {
   EXPECT_EQ(w.ask("GET", "/v1/policy", nullptr, bearer)->error(), code::kApiTokenUnknown);
 }
 
+// ---- floods ------------------------------------------------------------------------------------------------------------
+
+class FloodTest : public ApiTest {
+ protected:
+  // From 192.0.2.`last`.
+  std::string code_from(std::uint8_t last, http::Request request, base::UnixSeconds now = kNow) {
+    request.peer = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last}, 1000};
+    auto responder = std::make_shared<test::Waiting>();
+    w.api->handle(request, responder, now);
+    w.api->end_of_round(now);
+    return responder->error();
+  }
+  http::Request bad_join() {
+    const Person nobody = w.world.person("nobody");
+    return {
+        "POST", "/v1/join", "", w.join_body(nobody, octets_text(base::Bytes(16, 7))).dump(), {}};
+  }
+  http::Request good_join(const Person& who) {
+    const Json token = w.ask("POST", "/v1/tokens", {{"role", "host"}}, w.admin)->json();
+    return {"POST", "/v1/join", "", w.join_body(who, w.secret_of(token)).dump(), {}};
+  }
+  void exhaust(std::uint8_t last) {
+    for (int i = 0; i < 60; ++i) ASSERT_EQ(code_from(last, bad_join()), code::kTokenUnknown) << i;
+  }
+};
+
+TEST_F(FloodTest, WhoFailsTooOftenIsNotLookedAt) {
+  exhaust(1);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(code_from(1, bad_join()), code::kHttpTooManyFailures);
+  const Person alice = w.world.person("alice"), bob = w.world.person("bob");
+  const http::Request good = good_join(alice);
+  EXPECT_EQ(code_from(1, good), code::kHttpTooManyFailures);
+  EXPECT_EQ(code_from(2, good_join(bob)), "") << "from another address";
+  EXPECT_EQ(w.api->counters().refused.at(std::string(code::kHttpTooManyFailures)), 1001u);
+  EXPECT_EQ(code_from(1, good, kNow + 1), "") << "one more each second, and it was good";
+  EXPECT_EQ(code_from(1, {"GET", "/v1", "", "", {}}, kNow + 1), "");
+  EXPECT_EQ(code_from(1, bad_join(), kNow + 1), code::kTokenUnknown);
+  EXPECT_EQ(code_from(1, bad_join(), kNow + 1), code::kHttpTooManyFailures);
+}
+
+TEST_F(FloodTest, WhoHasProvedHimselfIsNotHeldUp) {
+  exhaust(1);
+  http::Request list{"GET", "/v1/members", w.admin, "", {}};
+  EXPECT_EQ(code_from(1, list), code::kHttpTooManyFailures);
+  list.vouched = true;
+  EXPECT_EQ(code_from(1, list), "");
+}
+
+TEST_F(FloodTest, OnlyWhatSmellsOfGuessingCounts) {
+  const std::pair<http::Request, std::string_view> harmless[] = {
+      {{"GET", "/v1/members/nobody", w.admin, "", {}}, code::kMemberUnknown},
+      {{"GET", "/v1/nowhere", "", "", {}}, code::kUsage},
+      {{"POST", "/v1/join", "", "{", {}}, code::kHttpBadRequest},
+      {{"POST", "/v1/tokens", w.reader, "{}", {}}, code::kScopeMissing},
+  };
+  for (const auto& [request, code] : harmless)
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(code_from(1, request), code);
+  const std::pair<http::Request, std::string_view> guesses[] = {
+      {{"GET", "/v1/members", "Bearer x", "", {}}, code::kApiTokenUnknown},
+      {{"GET", "/v1/nodes", "Entresol x", "", {}}, code::kRequestUnproved},
+  };
+  std::uint8_t last = 10;
+  for (const auto& [request, code] : guesses) {
+    for (int i = 0; i < 60; ++i) ASSERT_EQ(code_from(last, request), code);
+    EXPECT_EQ(code_from(last++, request), code::kHttpTooManyFailures);
+  }
+}
+
 }  // namespace
 }  // namespace entresol::controller

@@ -13,6 +13,8 @@ struct Api::Call {
   std::map<std::string, std::string, std::less<>> query;
   Json body;
   std::optional<wire::Name> member;  // who signed the request
+  bool proved = false;               // who asks is a member, or has a token for people
+  const Route* route = nullptr;      // none: there is no such path, or not with this method
 };
 
 struct Api::Route {

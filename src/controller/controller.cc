@@ -1,8 +1,10 @@
 #include "controller/controller.h"
 
 #include <csignal>
+#include <filesystem>
 
 #include "base/error_codes.h"
+#include "controller/metrics.h"
 #include "io/files.h"
 #include "layer/policy/policy.h"
 #include "runtime/files.h"
@@ -14,7 +16,6 @@ namespace code = base::code;
 namespace membership = layer::membership;
 
 constexpr std::size_t kMaxFile = 64 * 1024;
-constexpr base::Duration kExpireInterval = std::chrono::minutes(1);
 constexpr base::Duration kWatchInterval = std::chrono::seconds(1);
 
 base::Result<base::Bytes> read_delegation(const std::string& file) {
@@ -105,14 +106,20 @@ base::Result<std::unique_ptr<Controller>> Controller::create(const config::Contr
   if (!control) return tl::unexpected(control.error());
   raw->control_ = std::move(*control);
   if (auto opened = self->open_server(config); !opened) return tl::unexpected(opened.error());
+  if (config.metrics) {
+    auto page = runtime::MetricsPage::listen(
+        *raw->loop_, [raw] { return raw->metrics(); }, *config.metrics);
+    if (!page) return tl::unexpected(page.error());
+    raw->metrics_page_ = std::move(*page);
+  }
   raw->watch_timer_ = raw->loop_->add_timer([] {});  // what is due is answered at the round's end
   raw->expire_timer_ = raw->loop_->add_timer([raw] {
-    if (auto done = raw->api_->expire(io::unix_now()); !done)
+    if (auto done = raw->api_->upkeep(io::unix_now()); !done)
       raw->log_.write(config::LogLevel::kError, "store_failed", io::now(),
                       {{"subject", done.error().message}});
-    raw->loop_->arm(raw->expire_timer_, io::now() + kExpireInterval);
+    raw->loop_->arm(raw->expire_timer_, io::now() + raw->api_->upkeep_interval());
   });
-  raw->loop_->arm(raw->expire_timer_, io::now() + kExpireInterval);
+  raw->loop_->arm(raw->expire_timer_, io::now());  // names may have ended while it was down
   raw->loop_->set_end_of_round([raw] { raw->end_of_round(); });
   return self;
 }
@@ -127,11 +134,27 @@ Json Controller::status() const {
   const http::ServerCounters http = server_->counters();
   Json out{{"role", "controller"}, {"listen", io::to_text(server_->local())}};
   out.update(api_->status(io::unix_now()));
-  out["http"] = {{"open", http.open},           {"accepted", http.accepted},
-                 {"refused", http.refused},     {"handshakes_failed", http.handshakes_failed},
-                 {"requests", http.requests},   {"malformed", http.malformed},
-                 {"too_large", http.too_large}, {"timed_out", http.timed_out}};
+  out["http"] = {{"open", http.open},
+                 {"accepted", http.accepted},
+                 {"refused", http.refused},
+                 {"handshakes_failed", http.handshakes_failed},
+                 {"requests", http.requests},
+                 {"malformed", http.malformed},
+                 {"too_large", http.too_large},
+                 {"timed_out", http.timed_out},
+                 {"source_full", http.source_full},
+                 {"source_fast", http.source_fast}};
   return out;
+}
+
+runtime::MetricFamilies Controller::metrics() const {
+  std::uint64_t octets = 0;
+  for (const char* part : {"", "-wal"}) {
+    std::error_code missing;
+    const auto size = std::filesystem::file_size(store_file_ + part, missing);
+    if (!missing) octets += size;
+  }
+  return metrics_of(*api_, *authority_, server_->counters(), octets, io::unix_now());
 }
 
 void Controller::answer(std::string_view request, const io::ControlServer::Reply& reply) {
@@ -142,6 +165,8 @@ void Controller::answer(std::string_view request, const io::ControlServer::Reply
           : "";
   if (command == "status") {
     reply(status().dump());
+  } else if (command == "metrics") {
+    reply(Json{{"text", runtime::metrics_text(metrics())}}.dump());
   } else if (command == "down") {
     log_.write(config::LogLevel::kInfo, "down_asked", io::now());
     reply(Json{{"stopping", true}}.dump());

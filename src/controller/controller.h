@@ -14,6 +14,7 @@
 #include "io/event_loop.h"
 #include "io/unix_socket.h"
 #include "runtime/log.h"
+#include "runtime/metrics_page.h"
 #include "store/sqlite.h"
 
 namespace entresol::controller {
@@ -27,13 +28,15 @@ class Controller {
   base::Endpoint local() const { return server_->local(); }
 
  private:
-  explicit Controller(const config::Controller& config) : log_(config) {}
+  explicit Controller(const config::Controller& config) : log_(config), store_file_(config.store) {}
   base::Result<void> open_authority(const config::Controller& config);
   base::Result<void> open_server(const config::Controller& config);
   void end_of_round();
+  runtime::MetricFamilies metrics() const;
   void answer(std::string_view request, const io::ControlServer::Reply& reply);
 
   runtime::Log log_;
+  const std::string store_file_;
   io::SystemRandom random_;
   std::unique_ptr<io::EventLoop> loop_;
   std::unique_ptr<store::SqliteStore> store_;
@@ -41,6 +44,7 @@ class Controller {
   std::unique_ptr<Api> api_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<io::ControlServer> control_;
+  std::unique_ptr<runtime::MetricsPage> metrics_page_;
   io::TimerId watch_timer_{}, expire_timer_{};
 };
 

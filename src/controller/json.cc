@@ -90,6 +90,15 @@ std::int64_t Fields::number(const char* key, std::int64_t otherwise) {
   return otherwise;
 }
 
+std::int64_t Fields::whole(const char* key, std::int64_t most, std::int64_t otherwise) {
+  const Json* field = find(key);
+  if (field == nullptr) return otherwise;
+  if (field->is_number_integer() && *field >= 0 && *field <= most)
+    return field->get<std::int64_t>();
+  refuse(key, ("a whole number, at most " + std::to_string(most)).c_str());
+  return otherwise;
+}
+
 directory::Role Fields::role(const char* key, directory::Role otherwise) {
   const std::string word = text(key);
   if (word == "node") return directory::Role::kNode;
@@ -127,6 +136,10 @@ std::optional<directory::TokenId> parse_id(std::string_view text) {
 
 std::string_view role_text(directory::Role role) {
   return role == directory::Role::kNode ? "node" : "host";
+}
+
+std::string_view kind_text(layer::membership::NameKind kind) {
+  return kind == layer::membership::NameKind::kService ? "service" : "shared";
 }
 
 std::vector<std::string> scope_texts(directory::Scopes scopes) {
@@ -190,6 +203,13 @@ struct ItemJson {
   }
   Json operator()(const directory::GuestItem& guest) const {
     return {{"kind", "guest"}, {"grant", octets_text(guest.grant)}};
+  }
+  Json operator()(const directory::NameItem& name) const {
+    Json delegations = Json::array();
+    for (const base::Bytes& each : name.delegations) delegations.push_back(octets_text(each));
+    return {{"kind", "name"},
+            {"certificate", octets_text(name.certificate)},
+            {"delegations", std::move(delegations)}};
   }
   Json operator()(const directory::RevokedItem& revoked) const {
     return {{"kind", "revoked"}, {"name", wire::to_string(revoked.name)}, {"until", revoked.until}};
@@ -266,6 +286,31 @@ Json guest_json(const directory::GuestRecord& guest) {
       {"ipv4", ipv4_text(guest.ipv4)},       {"tags", guest.tags},
       {"nodes", std::move(nodes)},           {"not_after", guest.not_after},
       {"revoked_at", guest.revoked_at},      {"wireguard_key", octets_text(guest.wireguard_key)}};
+}
+
+Json name_json(const directory::NameRecord& name, const Authority& authority) {
+  Json delegates = Json::array();
+  for (const directory::DelegateRecord& each : name.delegates) {
+    const auto member = authority.members().find(each.member);
+    delegates.push_back({{"label", member == authority.members().end() ? "" : member->second.label},
+                         {"name", wire::to_string(each.member)},
+                         {"weight", each.weight},  // 0: taken back
+                         {"sequence", each.sequence},
+                         {"not_after", each.not_after}});
+  }
+  Json out{{"name", wire::to_string(name.name)},
+           {"label", name.label},
+           {"kind", kind_text(name.kind)},
+           {"ipv4", ipv4_text(name.ipv4)},
+           {"tags", name.tags},
+           {"key", octets_text(name.key)},
+           {"key_here", name.secret.has_value()},
+           {"created_at", name.created_at},
+           {"not_after", name.not_after},
+           {"revoked_at", name.revoked_at},
+           {"delegates", std::move(delegates)}};
+  if (name.service != 0) out["service"] = name.service;
+  return out;
 }
 
 Json policy_json(const directory::PolicyRecord& policy) {

@@ -27,8 +27,10 @@ class Fields {
   base::Bytes octets(const char* key);
   // Exactly `size` octets.
   base::Bytes octets(const char* key, std::size_t size);
-  // Not negative; `otherwise` if it is missing.
+  // Seconds, not negative; `otherwise` if it is missing.
   std::int64_t number(const char* key, std::int64_t otherwise);
+  // 0 to `most`; `otherwise` if it is missing.
+  std::int64_t whole(const char* key, std::int64_t most, std::int64_t otherwise);
   directory::Role role(const char* key, directory::Role otherwise);
   // The first thing that was wrong.
   base::Result<void> error() const;
@@ -56,6 +58,8 @@ Json changes_json(const directory::Changes& changes);
 Json member_json(const directory::MemberRecord& member, const directory::Authority& authority);
 Json token_json(const directory::TokenRecord& token, const directory::Authority& authority);
 Json guest_json(const directory::GuestRecord& guest);
+Json name_json(const directory::NameRecord& name, const directory::Authority& authority);
+std::string_view kind_text(layer::membership::NameKind kind);
 Json policy_json(const directory::PolicyRecord& policy);
 Json api_token_json(const directory::ApiTokenRecord& token);
 

@@ -44,6 +44,7 @@ Json Api::status(base::UnixSeconds now) const {
           {"hosts", hosts},
           {"nodes", nodes},
           {"guests", authority_.guests().size()},
+          {"names", authority_.names().size()},
           {"registrations", authority_.registrations().size()},
           {"open_tokens", open_tokens},
           {"free_addresses", authority_.free_addresses()},

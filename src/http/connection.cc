@@ -1,6 +1,7 @@
 // In the order in which it happens: handshake, request, handler, answer, next request or the end.
 #include "http/connection.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
@@ -71,8 +72,16 @@ std::string date_now() {
 }  // namespace
 
 bool Shared::make_room() {
-  if (evictable.empty()) return false;
-  evictable.front()->close();
+  const auto most = std::max_element(strangers.begin(), strangers.end(), [](auto& a, auto& b) {
+    return a.second.evictable.size() < b.second.evictable.size();
+  });
+  return most != strangers.end() && make_room_of(most->first);
+}
+
+bool Shared::make_room_of(const Source& source) {
+  const auto found = strangers.find(source);
+  if (found == strangers.end() || found->second.evictable.empty()) return false;
+  found->second.evictable.front()->close();
   return true;
 }
 
@@ -81,6 +90,7 @@ Connection::Connection(Shared& shared, tcp::socket socket, const base::Endpoint&
       stream_(std::move(socket), shared.tls),
       timer_(shared.io),
       peer_(peer),
+      source_(source_of(peer)),
       parser_({.header_bytes = shared.limits.header_bytes,
                .body_bytes = shared.limits.body_bytes,
                .anonymous_body_bytes = shared.limits.anonymous_body_bytes}) {}
@@ -88,6 +98,8 @@ Connection::Connection(Shared& shared, tcp::socket socket, const base::Endpoint&
 Connection::~Connection() = default;
 
 void Connection::start() {
+  stranger_ = true;
+  ++shared_.strangers[source_].open;
   set_evictable(true);
   enter(Phase::kHandshake, shared_.limits.io_time);
   stream_.async_handshake(asio::ssl::stream_base::server,
@@ -153,6 +165,7 @@ void Connection::hand_over() {
   ++shared_.counters.requests;
   Request request = parser_.take();
   request.peer = peer_;
+  request.vouched = vouched_;
   waiting_ = std::make_shared<std::atomic<bool>>(true);
   auto responder = std::make_shared<Reply>(shared_.weak_from_this(), weak_from_this(), waiting_);
   shared_.loop.post([shared = shared_.weak_from_this(), request = std::move(request),
@@ -227,7 +240,7 @@ void Connection::close() {
   const auto self = shared_from_this();
   enter(Phase::kClosed, std::nullopt);
   if (waiting_) *waiting_ = false;
-  set_evictable(false);
+  leave_strangers();
   account(0);
   Error ignored;
   stream_.next_layer().close(ignored);
@@ -238,7 +251,7 @@ void Connection::close() {
 void Connection::vouch() {
   if (phase_ == Phase::kClosed) return;
   vouched_ = true;
-  set_evictable(false);
+  leave_strangers();
 }
 
 void Connection::enter(Phase phase, std::optional<base::Duration> within) {
@@ -272,11 +285,19 @@ void Connection::on_deadline() {
 void Connection::set_evictable(bool evictable) {
   evictable = evictable && !vouched_ && phase_ != Phase::kClosed;
   if (evictable && !place_) {
-    place_ = shared_.evictable.insert(shared_.evictable.end(), this);
+    auto& all = shared_.strangers[source_].evictable;
+    place_ = all.insert(all.end(), this);
   } else if (!evictable && place_) {
-    shared_.evictable.erase(*place_);
+    shared_.strangers[source_].evictable.erase(*place_);
     place_.reset();
   }
+}
+
+void Connection::leave_strangers() {
+  set_evictable(false);
+  if (!std::exchange(stranger_, false)) return;
+  const auto found = shared_.strangers.find(source_);
+  if (--found->second.open == 0) shared_.strangers.erase(found);
 }
 
 void Connection::account(std::size_t body_octets) {

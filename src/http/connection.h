@@ -10,6 +10,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,7 +26,13 @@ class Connection;
 
 struct Counters {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, handshakes_failed{0}, requests{0},
-      malformed{0}, too_large{0}, timed_out{0}, open{0};
+      malformed{0}, too_large{0}, timed_out{0}, open{0}, source_full{0}, source_fast{0};
+};
+
+// Connections of one source that were not vouched for.
+struct Strangers {
+  std::size_t open = 0;
+  std::list<Connection*> evictable;  // in the order in which they came to wait
 };
 
 // Made and destroyed on the loop's thread, used on the server's alone but for `counters`, `handler` and posting to `io`.
@@ -33,10 +40,17 @@ struct Counters {
 struct Shared : std::enable_shared_from_this<Shared> {
   Shared(io::EventLoop& of_handler, boost::asio::ssl::context context, Server::Handler to_call,
          const ServerLimits& within)
-      : loop(of_handler), handler(std::move(to_call)), limits(within), tls(std::move(context)) {}
+      : loop(of_handler),
+        handler(std::move(to_call)),
+        limits(within),
+        tls(std::move(context)),
+        newcomers(within.source_rate) {}
 
-  // Closes the connection that has waited longest without having been vouched for. False: there is none.
+  // Closes the connection that has waited longest, of the source that has most that were not vouched for. False: there is
+  // none.
   bool make_room();
+  // The same of this source.
+  bool make_room_of(const Source& source);
 
   io::EventLoop& loop;
   const Server::Handler handler;
@@ -45,7 +59,8 @@ struct Shared : std::enable_shared_from_this<Shared> {
   boost::asio::io_context io{1};
   boost::asio::ssl::context tls;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;
-  std::list<Connection*> evictable;
+  std::map<Source, Strangers> strangers;
+  SourceBudget newcomers;
   std::size_t large_bodies = 0;  // octets held of bodies, beyond what each may have without asking
 };
 
@@ -86,12 +101,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void enter(Phase phase, std::optional<base::Duration> within);
   void on_deadline();
   void set_evictable(bool evictable);
+  void leave_strangers();
   void account(std::size_t body_octets);
 
   Shared& shared_;
   boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream_;
   boost::asio::steady_timer timer_;
   const base::Endpoint peer_;
+  const Source source_;
   RequestParser parser_;
   Phase phase_ = Phase::kHandshake;
   bool vouched_ = false;
@@ -102,7 +119,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<std::atomic<bool>> waiting_;  // the client, for the request that the handler has
   std::size_t large_ = 0;                       // this connection's part of Shared::large_bodies
   std::size_t drained_ = 0;
-  std::optional<std::list<Connection*>::iterator> place_;  // in Shared::evictable
+  bool stranger_ = false;                                  // it is counted in Shared::strangers
+  std::optional<std::list<Connection*>::iterator> place_;  // among them, if it may be closed
 };
 
 }  // namespace entresol::http

@@ -12,7 +12,9 @@ struct Request {
   std::string target{};         // origin form: "/v1/members?role=host"
   std::string authorization{};  // the header's value; empty: none
   std::string body{};           // JSON; empty: none
-  base::Endpoint peer{};        // who asks; of no meaning to a client
+  // Of no meaning to a client:
+  base::Endpoint peer{};  // who asks
+  bool vouched = false;   // this connection was vouched for, by an earlier request
 };
 
 struct Response {

@@ -12,6 +12,7 @@
 #include "http/connection.h"
 #include "http/thread.h"
 #include "http/tls.h"
+#include "io/clock.h"
 #include "io/endpoint_text.h"
 #include "io/fd.h"
 
@@ -103,6 +104,16 @@ struct Server::Impl {
     SystemError failed;
     const tcp::endpoint peer = socket.remote_endpoint(failed);
     if (failed) return;
+    const Source source = source_of(endpoint_of(peer));
+    if (!shared->newcomers.take(source, io::now())) {
+      ++shared->counters.source_fast;
+      return;
+    }
+    if (const auto here = shared->strangers.find(source);
+        here != shared->strangers.end() && here->second.open >= shared->limits.source_connections) {
+      ++shared->counters.source_full;
+      if (!shared->make_room_of(source)) return;
+    }
     if (shared->connections.size() >= shared->limits.connections && !shared->make_room()) {
       ++shared->counters.refused;
       return;
@@ -146,6 +157,8 @@ ServerCounters Server::counters() const {
   const Counters& now = impl_->shared->counters;
   return {.accepted = now.accepted,
           .refused = now.refused,
+          .source_full = now.source_full,
+          .source_fast = now.source_fast,
           .handshakes_failed = now.handshakes_failed,
           .requests = now.requests,
           .malformed = now.malformed,

@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "http/identity.h"
 #include "http/message.h"
+#include "http/sources.h"
 #include "io/event_loop.h"
 
 namespace entresol::http {
@@ -29,6 +30,10 @@ struct ServerLimits {
   // looked at it.
   std::size_t large_bodies_bytes = 64 * 1024 * 1024;
   std::size_t connections = 4096;  // some 80 KiB each, idle
+  // Of one source that were not vouched for: a thousand hosts behind one address may join at once.
+  std::size_t source_connections = 1024;
+  // New ones of one source: each costs a handshake, on one thread for all.
+  Rate source_rate = {.per_second = 200, .burst = 2000};
   // Handshake, and a request from its first octet to its last, and an answer's way out.
   base::Duration io_time = std::chrono::seconds(10);
   // Between requests, for the vouched for; others are closed after io_time.
@@ -49,6 +54,8 @@ class Responder {
 
 struct ServerCounters {
   std::uint64_t accepted = 0, refused = 0;  // connections; refused: for want of room
+  std::uint64_t source_full = 0;  // closed or refused because their source had too many at once
+  std::uint64_t source_fast = 0;  // refused because their source came with too many in a short time
   std::uint64_t handshakes_failed = 0;
   std::uint64_t requests = 0, malformed = 0, too_large = 0, timed_out = 0;
   std::uint64_t open = 0;  // now
@@ -60,8 +67,9 @@ class Server {
 
   // Port 0: the kernel chooses, see local(). The unspecified IPv6 address serves IPv4 too. Malformed requests (400), those
   // too large (413, 431), other methods (405) and bodies for which there is no room (503) are answered here, with the
-  // code's JSON: {"error":{"code":"E0605","message":"…"}}. Where there are too many connections, the one that has waited
-  // longest without having been vouched for is closed, or the newcomer if there is none.
+  // code's JSON: {"error":{"code":"E0605","message":"…"}}. Where there are too many connections, one that has not been
+  // vouched for is closed: of the source that has most of them the one that has waited longest; or the newcomer if there is
+  // none.
   // kPortTaken, kNoPermission, kKeyMalformed, kSystemCall.
   static base::Result<std::unique_ptr<Server>> listen(io::EventLoop& loop,
                                                       const base::Endpoint& address,

@@ -291,5 +291,76 @@ TEST(Strangers, DoNotCrowdOutWhoIsBeingServed) {
   EXPECT_NE(served.receive_message(), "");
 }
 
+// ---- one source among others ----------------------------------------------------------------------------------------
+
+bool serves(Peer& peer, const char* target = "/") {
+  return peer.send(get(target)) && !peer.receive_message().empty();
+}
+
+TEST(Sources, ACrowdOfOneMakesRoomForOthers) {
+  Site site(echo, {.connections = 6, .io_time = kForever});
+  Peer quiet(site.port(), client_side(), 2);
+  ASSERT_TRUE(serves(quiet)) << "it has waited longest of all";
+  std::deque<std::unique_ptr<Peer>> crowd;
+  for (int i = 0; i < 20; ++i) {
+    crowd.push_back(std::make_unique<Peer>(site.port(), client_side(), 3));
+    ASSERT_TRUE(serves(*crowd.back()));
+  }
+  EXPECT_TRUE(serves(quiet));
+  EXPECT_EQ(site.server->counters().open, 6u);
+  Peer third(site.port(), client_side(), 4);
+  EXPECT_TRUE(serves(third));
+  EXPECT_TRUE(serves(quiet));
+  EXPECT_EQ(site.server->counters().refused, 0u);
+}
+
+TEST(Sources, OneHasSoManyConnectionsAtOnce) {
+  Site site(
+      [](const Request& request, const std::shared_ptr<Responder>& responder) {
+        if (request.target == "/known") responder->vouch();
+        echo(request, responder);
+      },
+      {.source_connections = 2, .io_time = kForever});
+  Peer known(site.port());
+  ASSERT_TRUE(serves(known, "/known"));
+  Peer one(site.port()), two(site.port());
+  ASSERT_TRUE(serves(one) && serves(two));
+  EXPECT_EQ(site.server->counters().source_full, 0u) << "who was vouched for does not count";
+  Peer three(site.port());
+  EXPECT_TRUE(serves(three));
+  EXPECT_TRUE(ends(one.fd()));
+  EXPECT_EQ(site.server->counters().source_full, 1u);
+  EXPECT_EQ(site.server->counters().open, 3u);
+  Peer other(site.port(), client_side(), 2);
+  EXPECT_TRUE(serves(other));
+  EXPECT_TRUE(serves(two));
+  EXPECT_TRUE(serves(known));
+}
+
+TEST(Sources, OneComesOnlySoFast) {
+  Site site(echo, {.source_rate = {.per_second = 1, .burst = 3}});
+  std::deque<Peer> peers;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(peers.emplace_back(site.port()).connected());
+  // A second may pass meanwhile, and one more be let in; not ten.
+  int refused = 0;
+  for (int i = 0; i < 10; ++i) refused += Peer(site.port()).connected() ? 0 : 1;
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(site.server->counters().source_fast, static_cast<std::uint64_t>(refused));
+  Peer other(site.port(), client_side(), 2);
+  EXPECT_TRUE(serves(other));
+}
+
+TEST(Sources, ARequestSaysWhetherItsConnectionWasVouchedFor) {
+  std::vector<bool> vouched;
+  Site site([&](const Request& request, const std::shared_ptr<Responder>& responder) {
+    vouched.push_back(request.vouched);
+    responder->vouch();
+    echo(request, responder);
+  });
+  Peer peer(site.port());
+  ASSERT_TRUE(serves(peer) && serves(peer));
+  site.thread.call([&] { EXPECT_EQ(vouched, (std::vector<bool>{false, true})); });
+}
+
 }  // namespace
 }  // namespace entresol::http

@@ -54,11 +54,15 @@ inline base::Endpoint loopback_endpoint(std::uint16_t port = 0) {
   return {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}, port};
 }
 
-inline io::UniqueFd connect_tcp(std::uint16_t port) {
+// `last`: of the address 127.0.0.x that it comes from.
+inline io::UniqueFd connect_tcp(std::uint16_t port, std::uint8_t last = 1) {
   io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience{kPatience.count(), 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  sockaddr_in from = loopback(0);
+  from.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from), 0);
   const sockaddr_in at = loopback(port);
   EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
   return fd;
@@ -96,8 +100,8 @@ inline Context server_side(const Identity& identity) {
 class Peer {
  public:
   // A client, connected; connected() says whether the handshake is done.
-  explicit Peer(std::uint16_t port, const Context& context = client_side())
-      : Peer(connect_tcp(port), context) {
+  explicit Peer(std::uint16_t port, const Context& context = client_side(), std::uint8_t last = 1)
+      : Peer(connect_tcp(port, last), context) {
     connected_ = SSL_connect(ssl_.get()) == 1;
   }
   // The server's side of `fd`.

@@ -39,6 +39,18 @@ base::Bytes octets_of(const Json& object, const char* key) {
   return out;
 }
 
+// Of all that are base64url, one behind the other.
+base::Bytes octets_of_all(const Json& object, const char* key) {
+  base::Bytes out;
+  if (!object.contains(key) || !object[key].is_array()) return out;
+  for (const Json& each : object[key]) {
+    base::Bytes one;
+    if (each.is_string() && directory::from_base64url(each.get<std::string>(), one))
+      out.insert(out.end(), one.begin(), one.end());
+  }
+  return out;
+}
+
 std::string text_of(const Json& object, const char* key) {
   return object.is_object() && object.contains(key) && object[key].is_string()
              ? object[key].get<std::string>()
@@ -325,6 +337,13 @@ std::string Enrolment::apply(const Json& item) {
     } else {
       (void)member.learn_guest(layer_, grant, now);
     }
+    return wire::to_string(believed->name());
+  }
+  if (kind == "name") {
+    const base::Bytes certificate = octets_of(item, "certificate");
+    const auto believed = member.membership(layer_).trust().name_certificate(certificate, now);
+    if (!believed) return {};
+    (void)member.learn_name(layer_, certificate, octets_of_all(item, "delegations"), now);
     return wire::to_string(believed->name());
   }
   if (kind == "revoked") {

@@ -101,6 +101,24 @@ base::Result<crypto::Ed25519KeyPair> read_signing_key(const std::string& file) {
   return crypto::ed25519_keypair(std::span<const std::uint8_t, 32>(block->bytes.data(), 32));
 }
 
+base::Result<crypto::Ed25519KeyPair> read_name_key(const std::string& file) {
+  auto blocks = read_blocks(file);
+  if (!blocks) return tl::unexpected(blocks.error());
+  const Block* block = find(*blocks, membership::kNameKey, 32);
+  if (block == nullptr) return lacks(file, membership::kNameKey);
+  return crypto::ed25519_keypair(std::span<const std::uint8_t, 32>(block->bytes.data(), 32));
+}
+
+base::Result<membership::Key> read_name_public(const std::string& file) {
+  auto blocks = read_blocks(file);
+  if (!blocks) return tl::unexpected(blocks.error());
+  const Block* block = find(*blocks, membership::kNamePublic, 32);
+  if (block == nullptr) return lacks(file, membership::kNamePublic);
+  membership::Key key;
+  std::copy(block->bytes.begin(), block->bytes.end(), key.begin());
+  return key;
+}
+
 base::Result<crypto::SecretBytes<32>> read_preshared_key(const std::string& file) {
   auto text = io::read_text_file(file, 4096);
   if (!text) return tl::unexpected(text.error());

@@ -19,6 +19,9 @@ base::Result<base::Bytes> read_certificate(const std::string& file);
 base::Result<layer::membership::Key> read_root(const std::string& file);
 base::Result<layer::membership::Identity> read_identity(const std::string& file);
 base::Result<crypto::Ed25519KeyPair> read_signing_key(const std::string& file);
+// Of a name that members share: secret and public half.
+base::Result<crypto::Ed25519KeyPair> read_name_key(const std::string& file);
+base::Result<layer::membership::Key> read_name_public(const std::string& file);
 // The chain of a guest's grant.
 base::Result<base::Bytes> read_grant(const std::string& file);
 base::Result<crypto::SecretBytes<32>> read_preshared_key(const std::string& file);

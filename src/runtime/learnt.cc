@@ -14,7 +14,9 @@ namespace {
 namespace membership = layer::membership;
 
 constexpr std::size_t kMaxState = std::size_t{256} << 20;
-constexpr std::array<std::string_view, 4> kKinds{"member", "guest", "policy", "revoked"};
+constexpr std::array<std::string_view, 5> kKinds{"member", "guest", "name", "policy", "revoked"};
+// Of the API when a kind was added last. Who has kept items without that kind asks for all of them again.
+constexpr int kMinor = 2;
 
 int rank_of(const Json& item) {
   if (!item.is_object() || !item.contains("kind") || !item["kind"].is_string()) return -1;
@@ -84,14 +86,16 @@ void Learnt::load() {
   const Json state = Json::parse(*text, nullptr, false);
   if (!state.is_object() || !state.contains("items") || !state["items"].is_object()) return;
   for (const auto& [about, item] : state["items"].items()) keep_item(item, about);
-  if (state.contains("revision") && state["revision"].is_string())
+  const bool all_kinds = state.contains("minor") && state["minor"].is_number_integer() &&
+                         state["minor"].get<int>() >= kMinor;
+  if (all_kinds && state.contains("revision") && state["revision"].is_string())
     revision_ = state["revision"].get<std::string>();
 }
 
 std::string Learnt::text() const {
   Json items = Json::object();
   for (const auto& [key, item] : items_) items[key.second] = item;
-  return Json{{"revision", revision_}, {"items", std::move(items)}}.dump();
+  return Json{{"minor", kMinor}, {"revision", revision_}, {"items", std::move(items)}}.dump();
 }
 
 base::Result<void> Learnt::write(const std::string& directory, std::string_view text) {

@@ -37,7 +37,8 @@ class Learnt {
   void set_revision(std::string revision) { revision_ = std::move(revision); }
   const std::string& revision() const { return revision_; }
   std::vector<Json> items() const;  // members first, then guests, what was revoked last
-  // A file that is missing or broken is an empty one.
+  // A file that is missing or broken is an empty one. One of an older version of the program has no revision: it may lack
+  // items of kinds that were not known then.
   void load();
   base::Result<void> save() const { return write(directory_, text()); }
   // The same in two steps: writing waits for the disk, and may be done by another thread.

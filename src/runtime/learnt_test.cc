@@ -49,6 +49,19 @@ TEST_F(LearntTest, WhoIsRevokedIsNoMember) {
   EXPECT_EQ(learnt.items()[0]["kind"], "member");
 }
 
+TEST_F(LearntTest, WhatAnOlderVersionKeptLacksKindsAndIsAskedForAgain) {
+  Learnt before(folder);
+  before.keep_item(item("name", 1), "fd35::1");
+  before.set_revision("0123456789abcdef-7");
+  Json state = Json::parse(before.text());
+  state.erase("minor");
+  ASSERT_TRUE(Learnt::write(folder, state.dump()));
+  Learnt after(folder);
+  after.load();
+  EXPECT_EQ(after.revision(), "");
+  ASSERT_EQ(after.items().size(), 1u);
+}
+
 TEST_F(LearntTest, ABrokenFileIsAnEmptyOne) {
   for (const char* text : {"", "{", "[]", R"({"items":[]})", R"({"items":{"a":1},"revision":5})"}) {
     ASSERT_TRUE(io::write_text_file(folder + "/directory.json", text));

@@ -236,7 +236,7 @@ base::Result<void> Runtime::open_control(const std::string& path) {
 }
 
 base::Result<void> Runtime::open_metrics(const base::Endpoint& address) {
-  auto metrics = Metrics::listen(*this, address);
+  auto metrics = MetricsPage::listen(*loop_, [this] { return metrics_of(*this); }, address);
   if (!metrics) return tl::unexpected(metrics.error());
   metrics_ = std::move(*metrics);
   return {};
@@ -254,7 +254,7 @@ void Runtime::answer(std::string_view request, io::ControlServer::Reply reply) {
   if (command == "status") {
     reply(status().dump());
   } else if (command == "metrics") {
-    reply(Json{{"text", metrics_text(*this)}}.dump());
+    reply(Json{{"text", metrics_text(metrics_of(*this))}}.dump());
   } else if (command == "protocols") {
     reply(protocols(*member_).dump());
   } else if (command == "rekey") {

@@ -37,7 +37,7 @@ class Applications {
 };
 
 class Enrolment;
-class Metrics;
+class MetricsPage;
 class ModuleRunner;
 class Pings;
 
@@ -123,7 +123,7 @@ class Runtime final : private layer::member::Output {
   std::vector<layer::forwarding::InBurst> in_;
   std::vector<io::TxBurst> out_;
   std::unique_ptr<io::ControlServer> control_;
-  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<MetricsPage> metrics_;
   std::unique_ptr<Pings> pings_;
   std::unique_ptr<ModuleRunner> modules_;
   std::map<layer::member::LayerIndex, std::unique_ptr<Enrolment>> enrolments_;

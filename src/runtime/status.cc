@@ -104,6 +104,13 @@ Json describe_link(const Member& member, LinkId id) {
   return out;
 }
 
+std::string_view kind_of(const layer::membership::Member& member) {
+  if (member.shared)
+    return member.name_kind == layer::membership::NameKind::kService ? "service" : "shared";
+  if (member.guest) return "guest";
+  return member.is_node() ? "node" : "host";
+}
+
 Json describe_layer(const Member& member, LayerIndex index) {
   const auto& membership = member.membership(index);
   const auto& own = membership.own();
@@ -118,9 +125,7 @@ Json describe_layer(const Member& member, LayerIndex index) {
     members.push_back({{"name", far.label},
                        {"address", wire::to_string(name)},
                        {"ipv4", ipv4_text(far.ipv4)},
-                       {"kind", far.guest                                    ? "guest"
-                                : far.role == layer::membership::Role::kNode ? "node"
-                                                                             : "host"}});
+                       {"kind", kind_of(far)}});
   out["members"] = members;
   Json sessions = Json::array();
   for (const auto& [names, session] : member.agent(index).sessions().all()) {

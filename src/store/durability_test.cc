@@ -98,7 +98,7 @@ class Play {
   }
 
   void act() {
-    switch (random_.below(8)) {
+    switch (random_.below(10)) {
       case 0:
       case 1:
       case 2:
@@ -115,6 +115,9 @@ class Play {
         return enroll();
       case 6:
         return renew();
+      case 7:
+      case 8:
+        return name();
       default: {
         const auto made =
             settle(authority_->create_token({directory::Role::kHost, {"t"}, "", kHour}, kNow));
@@ -155,6 +158,28 @@ class Play {
     if (issued) known.issued = *issued;
   }
 
+  void name() {
+    base::Result<directory::NameRecord> done = base::fail("", "");
+    if (named_.empty() || random_.chance(20)) {
+      directory::NameRequest request;
+      request.label = "n" + std::to_string(names_++);
+      done = settle(authority_->create_name(request, now_));
+    } else {
+      const auto& [name, known] =
+          *std::next(named_.begin(), static_cast<std::ptrdiff_t>(random_.below(named_.size())));
+      if (known.revoked_at != 0) return;
+      if (random_.chance(10)) {
+        done = settle(authority_->revoke_name(known.label, now_));
+      } else if (!people_.empty()) {
+        done = settle(authority_->delegate_name({known.label,
+                                                 {people_[random_.below(people_.size())].label},
+                                                 static_cast<std::uint8_t>(random_.below(3))},
+                                                now_));
+      }
+    }
+    if (done) named_[done->name] = *done;
+  }
+
   void enroll() {
     for (const Person& who : people_) {
       const auto member = authority_->members().find(who.name);
@@ -182,6 +207,20 @@ class Play {
               found->second.until < known.issued.validity.not_after ||
               (known.revoked && found->second.revoked_at == 0));
     }
+    std::map<wire::Name, directory::NameRecord> names;
+    for (const auto& each : snapshot->names) names[each.name] = each;
+    for (const auto& [name, known] : named_) {
+      const auto found = names.find(name);
+      const bool there = found != names.end() && found->second.ipv4 == known.ipv4 &&
+                         found->second.label == known.label &&
+                         (found->second.revoked_at != 0 || found->second.secret == known.secret) &&
+                         (known.revoked_at == 0 || found->second.revoked_at != 0);
+      lost_if(!there);
+      for (const auto& each : known.delegates) {
+        const auto* kept = there ? found->second.delegate(each.member) : nullptr;
+        lost_if(kept == nullptr || kept->sequence < each.sequence);
+      }
+    }
     std::map<directory::TokenId, directory::TokenRecord> tokens;
     for (const auto& token : snapshot->tokens) tokens[token.id] = token;
     for (const auto& token : tokens_) lost_if(!tokens.contains(token.record.id));
@@ -196,6 +235,7 @@ class Play {
   }
   void forget() {
     known_.clear();
+    named_.clear();
     tokens_.clear();
     owners_.clear();
     policy_ = {};
@@ -213,6 +253,8 @@ class Play {
   std::vector<Person> people_;
   std::vector<directory::NewToken> tokens_;
   std::map<wire::Name, Known> known_;
+  std::map<wire::Name, directory::NameRecord> named_;
+  int names_ = 0;
   std::map<directory::TokenId, wire::Name> owners_;
   directory::PolicyRecord policy_;
   Count count_;

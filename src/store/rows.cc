@@ -40,6 +40,15 @@ CREATE TABLE registrations (
   name BLOB PRIMARY KEY NOT NULL, sequence INTEGER NOT NULL, until INTEGER NOT NULL, registration BLOB NOT NULL) STRICT;
 )";
 
+constexpr char kNames[] = R"(
+CREATE TABLE names (
+  name BLOB PRIMARY KEY NOT NULL, key BLOB NOT NULL UNIQUE, secret BLOB, kind INTEGER NOT NULL, service INTEGER NOT NULL,
+  ipv4 BLOB NOT NULL UNIQUE, label TEXT NOT NULL, tags TEXT NOT NULL, created_at INTEGER NOT NULL,
+  revoked_at INTEGER NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, until INTEGER NOT NULL,
+  certificate BLOB NOT NULL, delegations BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX names_label ON names (label) WHERE revoked_at = 0;
+)";
+
 // Tags have no comma in them.
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
@@ -142,6 +151,37 @@ bool get(const Statement& row, directory::GuestRecord& record) {
          directory::check_tags(record.tags).has_value();
 }
 
+bool get(const Statement& row, directory::NameRecord& record) {
+  const std::int64_t kind = row.number(3), service = row.number(4);
+  record.kind = static_cast<layer::membership::NameKind>(kind);
+  record.service = static_cast<std::uint32_t>(service);
+  record.label = row.text(6);
+  record.tags = split(row.text(7));
+  record.created_at = row.number(8);
+  record.revoked_at = row.number(9);
+  record.not_before = row.number(10);
+  record.not_after = row.number(11);
+  record.until = row.number(12);
+  record.certificate = row.octets(13);
+  if (!row.is_null(2)) {
+    crypto::SecretBytes<32> secret;
+    if (!row.secret(2, secret)) return false;
+    record.secret = std::move(secret);
+  }
+  const base::Bytes delegations = row.octets(14);
+  const auto each_of = layer::membership::split_delegations(delegations);
+  if (!each_of) return false;
+  for (const base::ByteView each : *each_of) {
+    auto delegate = directory::delegate_record(each);
+    if (!delegate) return false;
+    record.delegates.push_back(std::move(*delegate));
+  }
+  return row.array(0, record.name.octets) && row.array(1, record.key) && (kind == 1 || kind == 2) &&
+         service >= 0 && service <= std::numeric_limits<std::uint32_t>::max() &&
+         row.array(5, record.ipv4) && directory::check_label(record.label).has_value() &&
+         directory::check_tags(record.tags).has_value();
+}
+
 bool get(const Statement& row, directory::TokenRecord& record) {
   record.tags = split(row.text(3));
   record.label = row.text(4);
@@ -204,6 +244,9 @@ constexpr char kMemberColumns[] =
 constexpr char kGuestColumns[] =
     "name, wireguard_key, ipv4, label, tags, nodes, revoked_at, not_before, not_after, until, "
     "grant_chain";
+constexpr char kNameColumns[] =
+    "name, key, secret, kind, service, ipv4, label, tags, created_at, revoked_at, not_before, "
+    "not_after, until, certificate, delegations";
 constexpr char kTokenColumns[] =
     "id, secret, role, tags, label, created_at, expires_at, used_at, used_by";
 constexpr char kApiTokenColumns[] = "id, secret, label, scopes, created_at, expires_at";
@@ -228,12 +271,17 @@ std::string upsert(const std::string& table, const std::string& key, const std::
 
 const char* const kSchema = kSchemaText;
 
+const char* upgrade_to(int version) {
+  return version == 2 ? kNames : "";
+}
+
 base::Result<Rows> Rows::prepare(sqlite3* database) {
   Rows rows(database);
   const std::pair<Statement*, std::string> statements[] = {
       {&rows.put_settings_, upsert("settings", "id", std::string("id, ") + kSettingsColumns)},
       {&rows.put_member_, upsert("members", "name", kMemberColumns)},
       {&rows.put_guest_, upsert("guests", "name", kGuestColumns)},
+      {&rows.put_name_, upsert("names", "name", kNameColumns)},
       {&rows.put_token_, upsert("tokens", "id", kTokenColumns)},
       {&rows.put_api_token_, upsert("api_tokens", "id", kApiTokenColumns)},
       {&rows.put_policy_, upsert("policy", "id", "id, revision, body, set_at")},
@@ -241,6 +289,7 @@ base::Result<Rows> Rows::prepare(sqlite3* database) {
        upsert("registrations", "name", "name, sequence, until, registration")},
       {&rows.drop_member_, "DELETE FROM members WHERE name = ?"},
       {&rows.drop_guest_, "DELETE FROM guests WHERE name = ?"},
+      {&rows.drop_name_, "DELETE FROM names WHERE name = ?"},
       {&rows.drop_token_, "DELETE FROM tokens WHERE id = ?"},
       {&rows.drop_api_token_, "DELETE FROM api_tokens WHERE id = ?"},
       {&rows.drop_registration_, "DELETE FROM registrations WHERE name = ?"},
@@ -306,6 +355,29 @@ int Rows::put(const directory::GuestRecord& record) {
       .run();
 }
 
+int Rows::put(const directory::NameRecord& record) {
+  const std::string tags = joined(record.tags);
+  base::Bytes delegations;
+  for (const directory::DelegateRecord& each : record.delegates)
+    delegations.insert(delegations.end(), each.delegation.begin(), each.delegation.end());
+  put_name_.bind(record.name.octets).bind(record.key);
+  if (record.secret) put_name_.bind(base::ByteView(*record.secret));
+  if (!record.secret) put_name_.bind_null();
+  return put_name_.bind(static_cast<std::int64_t>(record.kind))
+      .bind(std::int64_t{record.service})
+      .bind(record.ipv4)
+      .bind(record.label)
+      .bind(tags)
+      .bind(record.created_at)
+      .bind(record.revoked_at)
+      .bind(record.not_before)
+      .bind(record.not_after)
+      .bind(record.until)
+      .bind(record.certificate)
+      .bind(delegations)
+      .run();
+}
+
 int Rows::put(const directory::TokenRecord& record) {
   const std::string tags = joined(record.tags);
   put_token_.bind(record.id)
@@ -355,6 +427,9 @@ int Rows::put(const directory::DropMember& drop) {
 int Rows::put(const directory::DropGuest& drop) {
   return drop_guest_.bind(drop.name.octets).run();
 }
+int Rows::put(const directory::DropName& drop) {
+  return drop_name_.bind(drop.name.octets).run();
+}
 int Rows::put(const directory::DropToken& drop) {
   return drop_token_.bind(drop.id).run();
 }
@@ -372,6 +447,7 @@ base::Result<directory::Snapshot> Rows::read() {
   base::Result<void> done = read_all(database_, "settings", kSettingsColumns, settings);
   if (done) done = read_all(database_, "members", kMemberColumns, snapshot.members);
   if (done) done = read_all(database_, "guests", kGuestColumns, snapshot.guests);
+  if (done) done = read_all(database_, "names", kNameColumns, snapshot.names);
   if (done) done = read_all(database_, "tokens", kTokenColumns, snapshot.tokens);
   if (done) done = read_all(database_, "api_tokens", kApiTokenColumns, snapshot.api_tokens);
   if (done) done = read_all(database_, "policy", "revision, body, set_at", policies);

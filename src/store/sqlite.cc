@@ -82,12 +82,13 @@ struct SqliteStore::Impl {
 
   base::Result<void> look(bool& fresh);
   base::Result<void> prepare(bool fresh);
+  base::Result<void> upgrade();
   base::Result<void> wait_for_disk(bool wait);
   std::string doing(const char* what) const { return std::string(what) + " the store " + path; }
 };
 
 // Exclusive before anything is read: then the index of the log is in this process's memory, and no other process gets in.
-// Nothing is written to a file that is not a store of this version.
+// Nothing is written to a file that is no store, or of a newer version.
 base::Result<void> SqliteStore::Impl::look(bool& fresh) {
   sqlite3* at = database.get();
   const std::string why = doing("cannot open");
@@ -129,13 +130,27 @@ base::Result<void> SqliteStore::Impl::prepare(bool fresh) {
   mode = Statement();
   if (auto done =
           execute(at, synchronous ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF", why);
-      !done || !fresh)
+      !done)
     return done;
-  const std::string sql = std::string("BEGIN IMMEDIATE;") + kSchema +
-                          "PRAGMA user_version = " + std::to_string(kSchemaVersion) +
-                          "; PRAGMA application_id = " + std::to_string(kApplicationId) +
-                          "; COMMIT;";
+  if (!fresh) return upgrade();
+  std::string sql = std::string("BEGIN IMMEDIATE;") + kSchema;
+  for (int version = 2; version <= kSchemaVersion; ++version) sql += upgrade_to(version);
+  sql += "PRAGMA user_version = " + std::to_string(kSchemaVersion) +
+         "; PRAGMA application_id = " + std::to_string(kApplicationId) + "; COMMIT;";
   return execute(at, sql.c_str(), why);
+}
+
+// One step a version, each with its number in one transaction: one that is cut short is made again.
+base::Result<void> SqliteStore::Impl::upgrade() {
+  const std::string why = doing("cannot upgrade");
+  auto found = ask(database.get(), "PRAGMA user_version", why);
+  if (!found) return tl::unexpected(found.error());
+  for (int version = static_cast<int>(*found) + 1; version <= kSchemaVersion; ++version) {
+    const std::string sql = std::string("BEGIN IMMEDIATE;") + upgrade_to(version) +
+                            "PRAGMA user_version = " + std::to_string(version) + "; COMMIT;";
+    if (auto done = execute(database.get(), sql.c_str(), why); !done) return done;
+  }
+  return {};
 }
 
 base::Result<void> SqliteStore::Impl::wait_for_disk(bool wait) {

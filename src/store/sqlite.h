@@ -2,8 +2,8 @@
 //
 // WAL with synchronous=FULL: a commit of durable changes returns when they are on disk. A commit of soft changes alone
 // (registrations) is written without waiting for the disk: it survives the process, and after a power cut may be missing,
-// never torn. The file belongs to one process at a time, and has mode 0600: it holds no secret in clear (tokens are hashed),
-// but who is a member. Not thread-safe; a commit blocks for as long as the disk takes.
+// never torn. The file belongs to one process at a time, and has mode 0600: it holds who is a member, and the keys of shared
+// names that were made here, in clear (tokens are hashed). Not thread-safe; a commit blocks for as long as the disk takes.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,8 @@ struct SqliteOptions {
 
 class SqliteStore final : public layer::directory::Store {
  public:
-  // Opens the store, or makes an empty one in a directory that exists. Errors: kStoreLocked (another process has it),
+  // Opens the store, or makes an empty one in a directory that exists; one of an older version becomes one of this version,
+  // which older programs refuse. Errors: kStoreLocked (another process has it),
   // kStoreNewer, kStoreBroken (damaged, or another program's database), kStoreFull, kStoreFailed, kFileUnwritable,
   // kNoPermission.
   static base::Result<std::unique_ptr<SqliteStore>> open(const SqliteOptions& options);

@@ -70,6 +70,18 @@ std::vector<directory::Change> one_of_each(World& world) {
   guest.nodes = {gate.name, alice.name};
   guest.lifetime = kDay;
   EXPECT_TRUE(world.settle(world.authority->add_guest(guest, kNow)).has_value());
+  directory::NameRequest web, cache;
+  web.label = "web";
+  web.tags = {"front", "x"};
+  cache.label = "cache";
+  cache.kind = layer::membership::NameKind::kService;
+  cache.service = 0xffffffff;
+  cache.key = world.random.bytes<32>();
+  EXPECT_TRUE(world.settle(world.authority->create_name(web, kNow)).has_value());
+  EXPECT_TRUE(world.settle(world.authority->create_name(cache, kNow)).has_value());
+  EXPECT_TRUE(world.settle(world.authority->delegate_name({"web", {"gate", "alice"}, 7}, kNow))
+                  .has_value());
+  EXPECT_TRUE(world.settle(world.authority->delegate_name({"web", {"alice"}, 0}, kNow + 1)));
   EXPECT_TRUE(world.settle(world.authority->create_api_token({"ci", 5, kDay}, kNow)).has_value());
   EXPECT_TRUE(
       world.settle(world.authority->set_policy("deny * *  # \xc3\xa4\n", kNow)).has_value());
@@ -83,6 +95,7 @@ std::vector<directory::Change> one_of_each(World& world) {
   };
   add(snapshot.members);
   add(snapshot.guests);
+  add(snapshot.names);
   add(snapshot.tokens);
   add(snapshot.api_tokens);
   add(snapshot.registrations);
@@ -94,6 +107,7 @@ void expect_same(const directory::Snapshot& a, const directory::Snapshot& b) {
   EXPECT_EQ(a.policy, b.policy);
   EXPECT_EQ(a.members, b.members);
   EXPECT_EQ(a.guests, b.guests);
+  EXPECT_EQ(a.names, b.names);
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.api_tokens, b.api_tokens);
   EXPECT_EQ(a.registrations, b.registrations);
@@ -143,12 +157,13 @@ TEST_F(SqliteTest, RecordsGoAway) {
   std::vector<directory::Change> drops;
   for (const auto& record : all.members) drops.emplace_back(directory::DropMember{record.name});
   for (const auto& record : all.guests) drops.emplace_back(directory::DropGuest{record.name});
+  for (const auto& record : all.names) drops.emplace_back(directory::DropName{record.name});
   for (const auto& record : all.tokens) drops.emplace_back(directory::DropToken{record.id});
   for (const auto& record : all.api_tokens) drops.emplace_back(directory::DropApiToken{record.id});
   ASSERT_TRUE(store->commit(drops).has_value());
   const auto left = store->load();
-  EXPECT_TRUE(left->members.empty() && left->guests.empty() && left->tokens.empty() &&
-              left->api_tokens.empty() && left->registrations.empty());
+  EXPECT_TRUE(left->members.empty() && left->guests.empty() && left->names.empty() &&
+              left->tokens.empty() && left->api_tokens.empty() && left->registrations.empty());
   EXPECT_EQ(left->settings, all.settings);
 }
 
@@ -212,11 +227,66 @@ TEST_F(SqliteTest, OtherFilesAreRefused) {
 
 TEST_F(SqliteTest, AStoreOfANewerVersionIsLeftAlone) {
   open().reset();
-  sql("PRAGMA user_version = 2;");
+  sql("PRAGMA user_version = 3;");
   const auto opened = SqliteStore::open({path, "", true});
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, code(error::kStoreNewer));
-  EXPECT_NE(opened.error().message.find("version is 2"), std::string::npos);
+  EXPECT_NE(opened.error().message.find("version is 3"), std::string::npos);
+}
+
+// As version 1 of the program has left it.
+constexpr char kVersion1[] = "DROP TABLE names; PRAGMA user_version = 1;";
+
+TEST_F(SqliteTest, AStoreOfVersion1IsUpgraded) {
+  World world;
+  const auto changes = one_of_each(world);
+  std::vector<directory::Change> old;
+  for (const auto& change : changes)
+    if (!std::holds_alternative<directory::NameRecord>(change)) old.push_back(change);
+  ASSERT_TRUE(open()->commit(old).has_value());
+  sql(kVersion1);
+  auto store = open();
+  ASSERT_NE(store, nullptr);
+  directory::Snapshot expected = world.store.snapshot();
+  expected.names.clear();
+  expect_same(*store->load(), expected);
+  ASSERT_TRUE(store->commit(changes).has_value());
+  store.reset();
+  store = open();
+  expect_same(*store->load(), world.store.snapshot());
+}
+
+TEST_F(SqliteTest, AnUpgradeThatIsCutShortIsMadeAgain) {
+  World world;
+  const auto changes = one_of_each(world);
+  int cut = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    test::Disk disk(seed);
+    {
+      auto store = SqliteStore::open({"store", disk.name(), true});
+      ASSERT_TRUE((*store)->commit(changes).has_value());
+    }
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open_v2("store", &database, SQLITE_OPEN_READWRITE, disk.name().c_str()),
+              SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(database, "PRAGMA locking_mode = EXCLUSIVE", nullptr, nullptr, nullptr),
+              SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(database, kVersion1, nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(database);
+    sqlite3_close(database);
+    disk.die_at(seed % 20);
+    {
+      auto store = SqliteStore::open({"store", disk.name(), true});
+    }
+    cut += disk.dead();
+    disk.crash(seed % 2 == 0);
+    auto store = SqliteStore::open({"store", disk.name(), true});
+    ASSERT_TRUE(store.has_value()) << seed << ": " << store.error().message;
+    EXPECT_EQ((*store)->load()->members, world.store.snapshot().members) << seed;
+    ASSERT_TRUE((*store)->commit(changes).has_value());
+    expect_same(*(*store)->load(), world.store.snapshot());
+  }
+  EXPECT_GT(cut, 50);
 }
 
 TEST_F(SqliteTest, RowsThatAreNoRecordsAreSaid) {
@@ -225,9 +295,12 @@ TEST_F(SqliteTest, RowsThatAreNoRecordsAreSaid) {
   for (const char* damage :
        {"UPDATE members SET identity = x'00'", "UPDATE members SET role = 3",
         "UPDATE members SET label = 'A B' WHERE label = 'alice'",
-        "UPDATE guests SET nodes = x'0011'", "UPDATE tokens SET used_by = x'11'",
-        "UPDATE api_tokens SET scopes = 99", "UPDATE settings SET pool_length = 4000",
-        "UPDATE policy SET revision = 0", "UPDATE registrations SET name = x''"}) {
+        "UPDATE guests SET nodes = x'0011'", "UPDATE names SET kind = 3",
+        "UPDATE names SET secret = x'00' WHERE label = 'web'", "UPDATE names SET service = -1",
+        "UPDATE names SET delegations = x'0107' WHERE label = 'web'",
+        "UPDATE tokens SET used_by = x'11'", "UPDATE api_tokens SET scopes = 99",
+        "UPDATE settings SET pool_length = 4000", "UPDATE policy SET revision = 0",
+        "UPDATE registrations SET name = x''"}) {
     std::filesystem::remove(path);
     std::filesystem::remove(path + "-wal");
     ASSERT_TRUE(open()->commit(changes).has_value());

@@ -4,12 +4,14 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "crypto/secret.h"
 
 namespace entresol::store {
 
@@ -44,6 +46,14 @@ class Statement {
   }
   std::string text(int column) const;
   base::Bytes octets(int column) const;
+  // Copied from SQLite's memory once; false if it has another length.
+  template <std::size_t N>
+  bool secret(int column, crypto::SecretBytes<N>& out) const {
+    const void* at = sqlite3_column_blob(handle_.get(), column);
+    if (at == nullptr || sqlite3_column_bytes(handle_.get(), column) != int{N}) return false;
+    std::memcpy(out.data(), at, N);
+    return true;
+  }
   // False if it has another length.
   template <std::size_t N>
   bool array(int column, std::array<std::uint8_t, N>& out) const {

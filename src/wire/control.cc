@@ -48,12 +48,19 @@ bool is_lookup_body(base::ByteView body) {
   return false;
 }
 
+// Kinds with two parts have the length of the first before it.
+bool has_two_parts(AnswerKind kind) {
+  return kind == AnswerKind::member || kind == AnswerKind::name || kind == AnswerKind::placed_guest;
+}
+
 bool is_answer_body(base::ByteView body) {
   if (body.empty()) return false;
   switch (static_cast<AnswerKind>(body[0])) {
     case AnswerKind::unknown:
       return body.size() == 1;
     case AnswerKind::member:
+    case AnswerKind::name:
+    case AnswerKind::placed_guest:
       return body.size() >= 3 && body.size() - 3 >= base::load_be16(&body[1]);
     case AnswerKind::guest:
       return body.size() > 1;
@@ -104,12 +111,12 @@ DropReason ControlView::parse(base::ByteView payload, ControlView& out) {
 }
 
 base::ByteView ControlView::answer_first() const {
-  if (answer_kind() != AnswerKind::member) return body().subspan(1);
+  if (!has_two_parts(answer_kind())) return body().subspan(1);
   return body().subspan(3, base::load_be16(&body()[1]));
 }
 
 base::ByteView ControlView::answer_second() const {
-  if (answer_kind() != AnswerKind::member) return {};
+  if (!has_two_parts(answer_kind())) return {};
   return body().subspan(std::size_t{3} + base::load_be16(&body()[1]));
 }
 
@@ -149,7 +156,7 @@ base::Bytes emit_lookup(std::uint32_t id, LookupKind kind, base::ByteView key) {
 base::Bytes emit_answer(std::uint32_t id, AnswerKind kind, base::ByteView first,
                         base::ByteView second) {
   base::Bytes head{static_cast<std::uint8_t>(kind)};
-  if (kind == AnswerKind::member) {
+  if (has_two_parts(kind)) {
     head.push_back(static_cast<std::uint8_t>(first.size() >> 8));
     head.push_back(static_cast<std::uint8_t>(first.size()));
   }

@@ -40,8 +40,15 @@ enum class ControlType : std::uint8_t {
 
 // What a lookup asks for; the key is its body behind this octet.
 enum class LookupKind : std::uint8_t { name = 1, ipv4 = 2, label = 3 };
-// What an answer tells: nothing, a certificate chain and a registration, or a guest's grant chain.
-enum class AnswerKind : std::uint8_t { unknown = 0, member = 1, guest = 2 };
+// What an answer tells: nothing, a certificate chain and a registration, a guest's grant chain, or a name certificate's chain
+// and member delegations.
+enum class AnswerKind : std::uint8_t {
+  unknown = 0,
+  member = 1,
+  guest = 2,
+  name = 3,
+  placed_guest = 4
+};
 inline constexpr std::size_t kLabelMaximum = 63;  // octets of a label that is looked up
 
 inline constexpr std::size_t kControlHeaderSize = 8;
@@ -111,7 +118,7 @@ class ControlView {
   LookupKind lookup_kind() const { return static_cast<LookupKind>(body()[0]); }
   base::ByteView lookup_key() const { return body().subspan(1); }
 
-  // Only of answers. `first`: certificate chain or grant chain; `second`: registration or nothing.
+  // Only of answers. `first`: a chain; `second`: registration, member delegations, or nothing.
   AnswerKind answer_kind() const { return static_cast<AnswerKind>(body()[0]); }
   base::ByteView answer_first() const;
   base::ByteView answer_second() const;

@@ -127,11 +127,24 @@ TEST(Control, AnswerAsTheTableHasIt) {
   EXPECT_EQ(view.answer_kind(), AnswerKind::member);
   EXPECT_EQ(view.answer_first().size(), 2u);
   EXPECT_EQ(view.answer_second().size(), 1u);
+  const base::Bytes name = emit_answer(5, AnswerKind::name, sample::hex("aabb"), sample::hex("cc"));
+  EXPECT_EQ(name, sample::hex("21 00 0006 00000005 03 0002 aabb cc"));
+  ASSERT_EQ(ControlView::parse(name, view), DropReason::none);
+  EXPECT_EQ(view.answer_kind(), AnswerKind::name);
+  EXPECT_EQ(view.answer_first().size(), 2u);
+  EXPECT_EQ(view.answer_second().size(), 1u);
+  const base::Bytes placed =
+      emit_answer(5, AnswerKind::placed_guest, sample::hex("aabb"), sample::hex("cc"));
+  EXPECT_EQ(placed, sample::hex("21 00 0006 00000005 04 0002 aabb cc"));
+  ASSERT_EQ(ControlView::parse(placed, view), DropReason::none);
+  EXPECT_EQ(view.answer_first().size(), 2u);
+  EXPECT_EQ(view.answer_second().size(), 1u);
   const base::Bytes guest = emit_answer(5, AnswerKind::guest, sample::hex("aabb"), {});
   ASSERT_EQ(ControlView::parse(guest, view), DropReason::none);
   EXPECT_EQ(view.answer_first().size(), 2u);
   EXPECT_TRUE(view.answer_second().empty());
-  for (const char* body : {"", "0000", "01", "0100", "010001", "02", "03aa"}) {
+  for (const char* body : {"", "0000", "01", "0100", "010001", "02", "03", "0300", "030001", "04",
+                           "0400", "040001", "05aa"}) {
     const base::Bytes octets = sample::hex(body);
     EXPECT_EQ(reason_of(sample::join({{33, 0, 0, static_cast<std::uint8_t>(octets.size())},
                                       sample::hex("00000000"),

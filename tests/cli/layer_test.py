@@ -307,6 +307,52 @@ class Layer(WithController):
         self.ok("host", "revoke", "zoe")
         self.assertEqual(len(self.ok("name", "list")["names"]), 1)
 
+    def test_a_name_that_members_share(self):
+        for label, folder in (("bob", "h"), ("carol", "h2")):
+            self.join(self.token(), "--label", label, where=folder)
+        made = self.ok("name", "create", "web", "--tag", "front")
+        self.assertEqual((made["kind"], made["key_here"], made["tags"], made["delegates"]), ("shared", True, ["front"], []))
+        self.assertEqual(self.ok("name", "create", "web", "--tag", "front"), made, "a repeat")
+        self.assertIn("name delegate web MEMBER", self.run_it("name", "show", "web", json_output=False).stdout)
+        given = self.ok("name", "delegate", "web", "bob", "carol", "--weight", "3")
+        self.assertEqual({one["label"]: one["weight"] for one in given["delegates"]}, {"bob": 3, "carol": 3})
+        taken = self.ok("name", "withdraw", "web", "bob")
+        self.assertEqual({one["label"]: one["weight"] for one in taken["delegates"]}, {"bob": 0, "carol": 3})
+        shown = self.run_it("name", "list", json_output=False).stdout
+        self.assertRegex(shown, r"web\.edge\.internal +shared +\S+ +fd35\S+ +carol")
+        for who in ("web", "web.edge.internal", made["name"], made["ipv4"]):
+            self.assertEqual(self.ok("name", "show", who)["kind"], "shared", who)
+        self.ok("host", "revoke", "carol")
+        self.assertIn("nobody may answer", self.run_it("name", "withdraw", "web", "bob", json_output=False).stdout)
+        self.refused("E0516", ERROR, "web", "name", "create", "web")
+        self.refused("E0516", ERROR, "bob", "name", "create", "bob")
+        self.refused("E0518", ERROR, "nobody", "name", "delegate", "web", "bob", "nobody")
+        self.refused("E0518", ERROR, "cache", "name", "delegate", "cache", "bob")
+        self.assertEqual(self.run_it("name", "delegate", "web", "bob", "--weight", "0").returncode, USAGE)
+        self.assertGreater(self.ok("name", "revoke", "web")["revoked_at"], 0)
+        self.assertEqual([one["label"] for one in self.ok("name", "list")["names"]], ["bob"])
+
+    def test_an_owner_keeps_the_key_of_its_name(self):
+        self.join(self.token(), "--label", "bob")
+        self.ok("keygen", "name", "web")
+        self.ok("keygen", "name", "other")
+        self.assertEqual(stat.S_IMODE((self.folder / "web.key").stat().st_mode), 0o600)
+        self.refused("E0201", ERROR, "web.key", "name", "create", "web", "--key", "web.key")
+        made = self.ok("name", "create", "web", "--service", "0x80000007", "--key", "web.pub")
+        self.assertEqual((made["kind"], made["service"], made["key_here"]), ("service", 0x80000007, False))
+        self.refused("E0205", ERROR, "web", "name", "create", "twice", "--key", "web.pub", "--service", "7")
+        self.refused("E0103", ERROR, "service", "name", "create", "no", "--service", "1")
+        self.refused("E0527", ERROR, "owner", "name", "delegate", "web", "bob")
+        self.refused("E0203", ERROR, "other.key", "name", "delegate", "web", "bob", "--with", "other.key")
+        self.refused("E0201", ERROR, "web.pub", "name", "delegate", "web", "bob", "--with", "web.pub")
+        given = self.ok("name", "delegate", "web", "bob", "--with", "web.key", "--lifetime", "30d")["delegates"]
+        self.assertEqual([(one["label"], one["weight"]) for one in given], [("bob", 1)])
+        self.refused("E0518", ERROR, "nobody", "name", "delegate", "web", "nobody", "--with", "web.key")
+        taken = self.ok("name", "withdraw", "web", "bob", "--with", "web.key")["delegates"]
+        self.assertEqual([one["weight"] for one in taken], [0])
+        self.assertEqual(taken[0]["not_after"], given[0]["not_after"], "remembered for as long as it would hold")
+        self.assertEqual(self.ok("name", "withdraw", "web", "bob", "--with", "web.key")["delegates"], taken, "a repeat")
+
     def test_names_for_every_program_are_asked_for(self):
         """A machine's resolver settings do not change by themselves."""
         self.join(self.token(), "--label", "alice")

@@ -68,11 +68,11 @@ def is_lookup(body):
 
 
 def is_answer(body):
-    if not body or body[0] > 2:
+    if not body or body[0] > 4:
         return False
     if body[0] == 0:
         return len(body) == 1
-    if body[0] == 1:
+    if body[0] in (1, 3, 4):
         return len(body) >= 3 and len(body) - 3 >= struct.unpack(">H", body[1:3])[0]
     return len(body) > 1
 

@@ -32,6 +32,9 @@ from signed_objects import (
     member_name,
     verify_certificate,
     verify_grant,
+    verify_guest_place,
+    verify_member_delegation,
+    verify_name_certificate,
     verify_registration,
 )
 from wire_packet import Option, Packet, Refused, critical_summary, decode_packet, encode_packet
@@ -44,5 +47,6 @@ __all__ = [
     "encode_error", "encode_field", "encode_inside", "encode_items", "encode_object",
     "encode_packet", "layer_id", "member_name", "open_record", "open_session", "rebuild",
     "seal_record", "seal_session", "split_record", "take_apart", "verify_certificate",
-    "verify_grant", "verify_registration",
+    "verify_grant", "verify_member_delegation", "verify_name_certificate", "verify_registration",
+    "verify_guest_place",
 ]  # fmt: skip

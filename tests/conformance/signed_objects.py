@@ -1,4 +1,4 @@
-"""Certificates, delegations, registrations and grants: wire.md section 9."""
+"""Certificates, delegations, registrations, grants and shared names: wire.md section 9."""
 
 import base64
 import hashlib
@@ -8,8 +8,11 @@ import struct
 import ed25519
 
 CERTIFICATE, DELEGATION, REGISTRATION, GRANT, POLICY = 1, 2, 3, 4, 5
-SUITE_ED25519, SUITE_GUEST_X25519 = 1, 128
+NAME_CERTIFICATE, MEMBER_DELEGATION = 6, 7
+GUEST_PLACE = 8
+SUITE_ED25519, SUITE_SHARED, SUITE_GUEST_X25519 = 1, 2, 128
 ROLE_HOST, ROLE_NODE = 1, 2
+NAME_SHARED, NAME_SERVICE = 1, 2
 SIGNATURE = 64
 LARGEST = 4096  # octets, signature included
 MOST_ENDPOINTS = 8
@@ -62,6 +65,7 @@ def _list(items, encode=lambda item: item):
 
 
 # Each body is a list of (field, kind of field), in the order of the wire.
+_INTEGERS = {"u8": 1, "u32": 4, "u64": 8}
 _FIELDS = {
     CERTIFICATE: (
         ("layer", 32), ("suite", "u8"), ("key", 32), ("role", "u8"), ("ipv4", 4),
@@ -79,6 +83,15 @@ _FIELDS = {
         ("layer", 32), ("key", 32), ("ipv4", 4), ("not_before", "u64"), ("not_after", "u64"),
         ("label", "text"), ("tags", "texts"), ("nodes", "names"), ("issuer", 32),
     ),
+    NAME_CERTIFICATE: (
+        ("layer", 32), ("suite", "u8"), ("key", 32), ("kind", "u8"), ("service", "u32"), ("ipv4", 4),
+        ("not_before", "u64"), ("not_after", "u64"), ("label", "text"), ("tags", "texts"), ("issuer", 32),
+    ),
+    MEMBER_DELEGATION: (
+        ("layer", 32), ("name", 16), ("member", 16), ("sequence", "u64"), ("weight", "u8"),
+        ("not_before", "u64"), ("not_after", "u64"),
+    ),
+    GUEST_PLACE: (("layer", 32), ("guest", 16), ("node", 16), ("sequence", "u64"), ("not_after", "u64")),
     POLICY: (("layer", 32), ("revision", "u64"), ("issued_at", "u64"), ("digest", 32), ("issuer", 32)),
 }  # fmt: skip
 
@@ -86,10 +99,8 @@ _FIELDS = {
 def _read_field(reader, kind):
     if isinstance(kind, int):
         return reader.take(kind)
-    if kind == "u8":
-        return reader.integer(1)
-    if kind == "u64":
-        return reader.integer(8)
+    if kind in _INTEGERS:
+        return reader.integer(_INTEGERS[kind])
     if kind == "text":
         return reader.text()
     if kind == "texts":
@@ -113,8 +124,8 @@ def _write_field(value, kind):
         if len(value) != kind:
             raise ValueError(f"{kind} octets wanted")
         return value
-    if kind in ("u8", "u64"):
-        return value.to_bytes(1 if kind == "u8" else 8, "big")
+    if kind in _INTEGERS:
+        return value.to_bytes(_INTEGERS[kind], "big")
     if kind == "text":
         return _text(value)
     if kind == "texts":
@@ -152,6 +163,11 @@ def decode_object(octets):
         raise ObjectRefused("role is neither host nor node")
     if kind == CERTIFICATE and fields["suite"] != SUITE_ED25519:
         raise ObjectRefused("identity keys are of suite 1")
+    if kind == NAME_CERTIFICATE:
+        if fields["suite"] != SUITE_SHARED or fields["kind"] not in (NAME_SHARED, NAME_SERVICE):
+            raise ObjectRefused("no name of this version")
+        if (fields["kind"] == NAME_SERVICE) != (fields["service"] != 0):
+            raise ObjectRefused("service id")
     return kind, fields
 
 
@@ -207,6 +223,34 @@ def verify_grant(octets, delegation, root_key, now):
     _require(kind == GRANT, "no grant")
     _check_issued(octets, fields, delegation, root_key, now)
     return fields | {"name": member_name(fields["layer"], SUITE_GUEST_X25519, fields["key"])}
+
+
+def verify_name_certificate(octets, delegation, root_key, now):
+    kind, fields = decode_object(octets)
+    _require(kind == NAME_CERTIFICATE, "no name certificate")
+    _check_issued(octets, fields, delegation, root_key, now)
+    return fields | {"name": member_name(fields["layer"], SUITE_SHARED, fields["key"])}
+
+
+def verify_member_delegation(octets, name_key, now):
+    kind, fields = decode_object(octets)
+    _require(kind == MEMBER_DELEGATION, "no member delegation")
+    _require(fields["name"] == member_name(fields["layer"], SUITE_SHARED, name_key), "name")
+    _require(fields["not_before"] <= now < fields["not_after"], "outside its time")
+    _require(signature_verifies(octets, name_key), "signature")
+    return fields
+
+
+def verify_guest_place(octets, node_key, grant, now):
+    """A guest's registration by the node of this identity key; of the guest's grant the fields are wanted."""
+    kind, fields = decode_object(octets)
+    _require(kind == GUEST_PLACE, "no guest's registration")
+    _require(fields["layer"] == grant["layer"] and fields["guest"] == grant["name"], "another guest")
+    _require(fields["node"] == member_name(fields["layer"], SUITE_ED25519, node_key), "name")
+    _require(not grant["nodes"] or fields["node"] in grant["nodes"], "the grant is for other nodes")
+    _require(now < fields["not_after"], "outside its time")
+    _require(signature_verifies(octets, node_key), "signature")
+    return fields
 
 
 def verify_registration(octets, identity_key, now):

@@ -277,6 +277,7 @@ class Objects(Both):
             "tags": ["one", "zwei"], "prefixes": [], "issuer": ed25519.public_key(self.SEED),
         }, self.SEED)  # fmt: skip
         yield encode_object(2, times | {"layer": layer, "key": key, "label": "é"}, self.SEED)
+        yield encode_object(8, {"layer": layer, "guest": name, "node": bytes(16), "sequence": 7, "not_after": 20}, self.SEED)
         yield encode_object(3, {
             "layer": layer, "name": name, "sequence": 7, "not_after": 20,
             "attachments": [name, name], "keys": [(1, key), (9, key)],
@@ -285,6 +286,14 @@ class Objects(Both):
         yield encode_object(4, times | {
             "layer": layer, "key": key, "ipv4": IPV4[1], "label": "phone", "tags": ["guest"],
             "nodes": [name], "issuer": ed25519.public_key(self.SEED),
+        }, self.SEED)  # fmt: skip
+        for kind, service in ((1, 0), (2, 0x80000001)):
+            yield encode_object(6, times | {
+                "layer": layer, "suite": 2, "key": key, "kind": kind, "service": service, "ipv4": IPV4[1], "label": "web",
+                "tags": ["front"], "issuer": ed25519.public_key(self.SEED),
+            }, self.SEED)  # fmt: skip
+        yield encode_object(7, times | {
+            "layer": layer, "name": name, "member": bytes(16), "sequence": 7, "weight": 3,
         }, self.SEED)  # fmt: skip
 
     def test_every_bit(self):

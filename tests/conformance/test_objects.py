@@ -13,6 +13,9 @@ from entresol_wire import (
     member_name,
     verify_certificate,
     verify_grant,
+    verify_guest_place,
+    verify_member_delegation,
+    verify_name_certificate,
     verify_registration,
 )
 
@@ -87,7 +90,7 @@ class SignedObjects(unittest.TestCase):
         octets = self.certificate()
         for changed in (
             b"", octets[:3], octets[:-1], octets + b"\0", b"\2" + octets[1:],
-            octets[:1] + b"\x06" + octets[2:],
+            octets[:1] + b"\x08" + octets[2:],
             self.certificate(role=3), self.certificate(suite=128),
             encode_object(1, decode_object(octets)[1] | {"prefixes": [b"x"]}, self.OPERATOR),
         ):  # fmt: skip
@@ -137,6 +140,68 @@ class SignedObjects(unittest.TestCase):
         octets = encode_object(4, fields, self.ROOT)
         said = verify_grant(octets, None, self.root, 5)
         self.assertEqual(said["name"], member_name(self.layer, 128, bytes(range(32))))
+
+    def name_certificate(self, seed=None, **changes):
+        fields = {
+            "layer": self.layer, "suite": 2, "key": self.member, "kind": 2, "service": 0x80010203, "ipv4": bytes((10, 0, 0, 9)),
+            "not_before": 10, "not_after": 20, "label": "web", "tags": ["front"], "issuer": self.operator,
+        }  # fmt: skip
+        return encode_object(6, fields | changes, seed or self.OPERATOR)
+
+    def test_name_certificate_by_hand(self):
+        octets = self.name_certificate()
+        by_hand = (
+            self.layer + b"\2" + self.member + b"\2" + b"\x80\1\2\3" + bytes((10, 0, 0, 9))
+            + bytes(7) + b"\x0a" + bytes(7) + b"\x14" + b"\x03web" + b"\1\x05front" + self.operator
+        )  # fmt: skip
+        self.assertEqual(octets[:-64], b"\1\6" + len(by_hand).to_bytes(2, "big") + by_hand)
+        said = verify_name_certificate(octets, self.delegation(), self.root, 15)
+        self.assertEqual(said["name"], member_name(self.layer, 2, self.member))
+        self.assertNotEqual(said["name"], member_name(self.layer, 1, self.member))
+        for refused in (
+            (octets, None, self.root, 15), (octets, self.delegation(), self.root, 20), (octets, self.delegation(), self.member, 15),
+            (self.name_certificate(self.MEMBER), self.delegation(), self.root, 15),
+            (self.certificate(), self.delegation(), self.root, 15),
+        ):  # fmt: skip
+            with self.assertRaises(ObjectRefused):
+                verify_name_certificate(*refused)
+        for changes in ({"suite": 1}, {"kind": 0}, {"kind": 3}, {"kind": 1}, {"service": 0}):
+            with self.assertRaises(ObjectRefused):
+                decode_object(self.name_certificate(**changes))
+        self.assertEqual(decode_object(self.name_certificate(kind=1, service=0))[1]["kind"], 1)
+
+    def test_member_delegation_by_hand(self):
+        name = member_name(self.layer, 2, self.member)
+        fields = {"layer": self.layer, "name": name, "member": bytes(range(16)), "sequence": 7, "weight": 3, "not_before": 10,
+                  "not_after": 20}  # fmt: skip
+        octets = encode_object(7, fields, self.MEMBER)
+        by_hand = (
+            self.layer + name + bytes(range(16)) + bytes(7) + b"\7" + b"\3" + bytes(7) + b"\x0a" + bytes(7) + b"\x14"
+        )  # fmt: skip
+        self.assertEqual(octets[:-64], b"\1\7" + len(by_hand).to_bytes(2, "big") + by_hand)
+        self.assertEqual(verify_member_delegation(octets, self.member, 15), fields)
+        foreign = encode_object(7, fields, self.OPERATOR)
+        changed = octets[:52] + bytes(16) + octets[68:]
+        for refused in ((octets, self.operator, 15), (octets, self.member, 9), (octets, self.member, 20),
+                        (foreign, self.member, 15), (foreign, self.operator, 15), (changed, self.member, 15)):  # fmt: skip
+            with self.assertRaises(ObjectRefused):
+                verify_member_delegation(*refused)
+
+    def test_guest_place_by_hand(self):
+        node, guest = member_name(self.layer, 1, self.member), member_name(self.layer, 128, bytes(range(32)))
+        grant = {"layer": self.layer, "name": guest, "nodes": []}
+        fields = {"layer": self.layer, "guest": guest, "node": node, "sequence": 7, "not_after": 20}
+        octets = encode_object(8, fields, self.MEMBER)
+        by_hand = self.layer + guest + node + bytes(7) + b"\7" + bytes(7) + b"\x14"
+        self.assertEqual(octets[:-64], b"\1\10" + len(by_hand).to_bytes(2, "big") + by_hand)
+        self.assertEqual(verify_guest_place(octets, self.member, grant, 15), fields)
+        self.assertEqual(verify_guest_place(octets, self.member, grant | {"nodes": [bytes(16), node]}, 15), fields)
+        foreign = encode_object(8, fields, self.OPERATOR)
+        for refused in ((octets, self.operator, grant, 15), (octets, self.member, grant, 20), (foreign, self.member, grant, 15),
+                        (foreign, self.operator, grant, 15), (octets, self.member, grant | {"nodes": [bytes(16)]}, 15),
+                        (octets, self.member, grant | {"name": node}, 15)):  # fmt: skip
+            with self.assertRaises(ObjectRefused):
+                verify_guest_place(*refused)
 
     def test_armour(self):
         octets = self.certificate()

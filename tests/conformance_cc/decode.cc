@@ -130,7 +130,9 @@ std::string judge_object(base::ByteView object) {
   namespace membership = layer::membership;
   const bool ok = membership::parse_certificate(object) || membership::parse_delegation(object) ||
                   membership::parse_registration(object) || membership::parse_grant(object) ||
-                  membership::parse_policy(object);
+                  membership::parse_policy(object) || membership::parse_name_certificate(object) ||
+                  membership::parse_member_delegation(object) ||
+                  membership::parse_guest_place(object);
   return ok ? "ok" : "refused";
 }
 

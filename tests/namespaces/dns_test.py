@@ -52,6 +52,11 @@ def test_names(bench: Lab) -> None:
     check("status: REFUSED" in edge.dig("alice", "+tcp", "+nocookie", "version.bind", "CH", "TXT"), "CH")
     check("status: BADVERS" in edge.dig("alice", "+edns=1", "+noednsneg", "bob.edge.internal"), "EDNS 1")
 
+    shared = edge.bench_name("web", "bob")
+    check(edge.short("alice", "web.edge.internal", "AAAA") == [shared["name"]], "AAAA of a shared name")
+    check(edge.short("alice", "web.edge.internal", "A") == [shared["ipv4"]], "A of a shared name")
+    check(edge.short("alice", "-x", shared["ipv4"]) == ["web.edge.internal."], "-x of a shared name's address")
+
     check(edge.short("alice", "www.example.org") == [ELSEWHERE], "another name")
     check(edge.getent("alice", "www").startswith(ELSEWHERE), "the search list is kept")
     big = edge.dig("alice", "big.example.org", "TXT")

@@ -104,6 +104,15 @@ class Names(Edge):
         os.kill(self.pids[who], signal.SIGKILL)
         until(f"{who} is dead", lambda: not alive(self.pids[who]))
 
+    def bench_name(self, label: str, *members: str) -> dict:
+        """A name that members share; the node has heard of it then."""
+        for words in (("create", label), ("delegate", label, *members)):
+            ran = self.admin("name", *words)
+            check(ran.code == 0, f"name {words}: exit code {ran.code}: {ran.text}")
+        made = ran.json()
+        until("the node knows the name", lambda: made["name"] in [one["address"] for one in self.layer("hub").get("members", [])])
+        return made
+
     def dns(self, who: str) -> dict:
         return self.status(who).get("dns", {})
 

@@ -8,6 +8,7 @@ import signal
 
 import lab
 from lab import ENTRESOL, PORT, Lab, check, run, until
+from dns_test import Guest
 from layer_test import HUB, Edge
 
 SOUTH = "10.83.5.2"  # of the second node, from the first
@@ -127,6 +128,41 @@ def test_the_controller_is_away(bench: Lab) -> None:
     until("alice reaches bob", lambda: sites.reaches("alice", "bob"), 120)
 
 
+def test_a_guest_changes_its_node(bench: Lab) -> None:
+    """A WireGuard client that may attach anywhere is found from both sites, and a ping to it goes on at the other node although
+    it says nothing itself."""
+    sites = TwoSites(bench)
+    bench.add_space("carol")
+    bench.join("carol", "hub", 3)
+    bench.need_within("hub", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    for who, to, via in (("carol", HUB, "10.83.3.1"), ("carol", SOUTH, "10.83.3.1"), ("south", "10.83.3.0/24", "10.83.5.1")):
+        bench.need_within(who, "ip", "route", "add", to, "via", via)
+    guest = Guest(sites, "carol")
+    carol = sites.admin("guest", "show", "carol").json()
+    key = lambda config, which: re.search(f"{which} = (.+)", config)[1]
+    for who in ("alice", "bob"):
+        bench.until_reaches(who, carol["name"])
+        check(bench.ping(who, carol["ipv4"]).all, f"{who}: ping over IPv4")
+    at_south = sites.admin("guest", "add", "another", "--node", "south").json()["config"]
+    first = bench.need_within("carol", "wg", "show", guest.device, "peers").out.strip()
+    allowed = bench.need_within("carol", "wg", "show", guest.device, "allowed-ips").out.split("\t")[1].replace(" ", ",").strip()
+    ping = bench.start("bob", "ping", "-n", "-O", "-i", "0.1", carol["name"])
+    replies = lambda: len(re.findall("bytes from", ping.text()))
+    until("it runs", lambda: replies() > 5)
+    bench.need_within("carol", "wg", "set", guest.device, "peer", first, "remove")
+    before = replies()
+    bench.need_within("carol", "wg", "set", guest.device, "peer", key(at_south, "PublicKey"), "endpoint", key(at_south, "Endpoint"),
+                      "allowed-ips", allowed, "persistent-keepalive", "25")
+    until("the ping goes on", lambda: replies() > before + 10)
+    ping.signal(signal.SIGINT)
+    missed = ping.text().count("no answer yet")
+    print(f"    {missed} echoes of 10 a second missed in the change")
+    bench.until_reaches("alice", carol["name"])
+    at = lambda status: {link["name"]: link["up"] for link in status.get("links", []) if link["kind"] == "guest"}
+    check(at(sites.status("south")).get("carol"), f"south: {at(sites.status('south'))}")
+    until("bob reaches carol over IPv4", lambda: bench.reaches("bob", carol["ipv4"]))
+
+
 if __name__ == "__main__":
     lab.main(test_hosts_talk_through_two_nodes, test_tcp_in_both_directions, test_either_node_is_killed_and_starts_again,
-             test_the_controller_is_away, tools=("iperf3", "ss", "sysctl"))
+             test_the_controller_is_away, test_a_guest_changes_its_node, tools=("iperf3", "ss", "sysctl", "wireguard-go", "wg"))

@@ -195,6 +195,9 @@ base::Result<void> Authority::claim_label(const std::string& label, const wire::
              guest != guests_.end() && forgettable(guest->second, now)) {
     changes.emplace_back(DropGuest{owner->second});
     return {};
+  } else if (names_.contains(owner->second)) {
+    return base::fail(code::kLabelTaken, "a shared name has the label '" + label +
+                                             "': choose another one, or revoke that name");
   }
   return base::fail(code::kLabelTaken, "another member has the label '" + label +
                                            "': choose another one, or have that member revoked");
@@ -293,7 +296,9 @@ Outcome<MemberRecord> Authority::revoke_member(std::string_view who, UnixSeconds
   if (const MemberRecord* member = find_member(who)) {
     MemberRecord gone = *member;
     gone.revoked_at = now;
-    return {gone, {gone}};
+    std::vector<Change> changes{gone};
+    withdraw_all(gone.name, now, changes);
+    return {std::move(gone), std::move(changes)};
   }
   // A repeat, perhaps: the latest that had this label.
   const MemberRecord* latest = nullptr;

@@ -87,6 +87,19 @@ struct GuestRequest {
   base::UnixSeconds lifetime = 0;  // of the grant, from now
 };
 
+struct NameRequest {
+  std::string label;
+  std::vector<std::string> tags;
+  membership::NameKind kind = membership::NameKind::kShared;
+  std::uint32_t service = 0;  // of a service's name
+  std::optional<Key> key;     // the owner's, who keeps the secret half; none: one is made
+};
+struct DelegateRequest {
+  std::string label;  // of the shared name, or its text
+  std::vector<std::string> members;
+  std::uint8_t weight = 1;  // 0 takes back
+};
+
 struct ApiTokenRequest {
   std::string label;
   Scopes scopes = 0;
@@ -107,6 +120,11 @@ struct GuestItem {
   base::Bytes grant;  // the chain
   friend bool operator==(const GuestItem&, const GuestItem&) = default;
 };
+struct NameItem {
+  base::Bytes certificate;               // the chain
+  std::vector<base::Bytes> delegations;  // those that were taken back among them
+  friend bool operator==(const NameItem&, const NameItem&) = default;
+};
 struct RevokedItem {
   wire::Name name;
   base::UnixSeconds until = 0;  // nothing that was signed for it holds longer
@@ -118,10 +136,10 @@ struct PolicyItem {
   base::Bytes statement;  // the chain that signs both
   friend bool operator==(const PolicyItem&, const PolicyItem&) = default;
 };
-using Item = std::variant<MemberItem, GuestItem, RevokedItem, PolicyItem>;
+using Item = std::variant<MemberItem, GuestItem, NameItem, RevokedItem, PolicyItem>;
 
 // Items replace what was known under their name. Nothing is said by absence: what is known ends at its own end, or by a
-// RevokedItem. A name whose MemberItem or GuestItem comes after its RevokedItem is admitted again.
+// RevokedItem. A name whose MemberItem, GuestItem or NameItem comes after its RevokedItem is admitted again.
 struct Changes {
   Revision revision;   // to ask from next
   bool whole = false;  // `since` was of another incarnation: from the beginning
@@ -155,7 +173,7 @@ class Authority {
   Outcome<void> put_registration(base::ByteView certificate, base::ByteView registration,
                                  base::UnixSeconds now) const;
   // A label, or a name's text. The label is free at once, the address when the certificate ends; until then the name cannot
-  // join. kMemberUnknown.
+  // join. Takes back what it was delegated. kMemberUnknown.
   Outcome<MemberRecord> revoke_member(std::string_view who, base::UnixSeconds now) const;
 
   // --- join tokens ---
@@ -167,6 +185,22 @@ class Authority {
   // kNameTaken (the key has another label), kPoolExhausted, kMemberRevoked, kDelegationEnded.
   Outcome<GuestRecord> add_guest(const GuestRequest& request, base::UnixSeconds now) const;
   Outcome<GuestRecord> remove_guest(std::string_view who, base::UnixSeconds now) const;
+
+  // --- names that members share (authority_names.cc) ---
+  // The same label, key, tags and kind again: the name that is there. kLabelMalformed, kLabelTaken, kNameTaken (the key has
+  // another label), kConfigBadValue (service id), kPoolExhausted, kMemberRevoked, kDelegationEnded.
+  Outcome<NameRecord> create_name(const NameRequest& request, base::UnixSeconds now) const;
+  // Signs that hosts or nodes may answer for the name, or may no longer. Of those that may already nothing is signed anew.
+  // kMemberUnknown, kNameKeyElsewhere (the owner has the key), kConfigBadValue (more than 32).
+  Outcome<NameRecord> delegate_name(const DelegateRequest& request, base::UnixSeconds now) const;
+  // What the owner has signed. Errors as Trust's; kMemberUnknown, kRegistrationOld (of a sequence that is not higher).
+  Outcome<NameRecord> put_delegation(std::string_view who, base::ByteView delegation,
+                                     base::UnixSeconds now) const;
+  // kMemberUnknown.
+  Outcome<NameRecord> revoke_name(std::string_view who, base::UnixSeconds now) const;
+  // New certificates for names at two thirds of their time, and with them the delegations that are signed here. O(names);
+  // for several times in a certificate's lifetime. Nothing while the controller may not issue. The answer counts names.
+  Outcome<std::size_t> renew_names(base::UnixSeconds now) const;
 
   // --- policy, settings ---
   // The same text again changes nothing. kConfigBadValue if it is too long, and the check's errors.
@@ -210,6 +244,7 @@ class Authority {
   const membership::Trust& trust() const { return trust_; }
   const std::map<wire::Name, MemberRecord>& members() const { return members_; }
   const std::map<wire::Name, GuestRecord>& guests() const { return guests_; }
+  const std::map<wire::Name, NameRecord>& names() const { return names_; }
   const std::map<TokenId, TokenRecord>& tokens() const { return tokens_; }
   const std::map<TokenId, ApiTokenRecord>& api_tokens() const { return api_tokens_; }
   const std::map<wire::Name, RegistrationRecord>& registrations() const { return registrations_; }
@@ -221,9 +256,10 @@ class Authority {
   // By label or name's text; null if there is none that is not revoked.
   const MemberRecord* find_member(std::string_view who) const;
   const GuestRecord* find_guest(std::string_view who) const;
+  const NameRecord* find_name(std::string_view who) const;
 
  private:
-  enum class Subject : std::uint8_t { kMember, kGuest, kRevoked, kPolicy };
+  enum class Subject : std::uint8_t { kMember, kGuest, kName, kRevoked, kPolicy };
   using Visible = std::pair<Subject, wire::Name>;
 
   Authority(Issuer issuer, base::RandomSource& random, PolicyCheck policy_check)
@@ -252,8 +288,17 @@ class Authority {
   base::Bytes policy_statement() const;
   bool issued_by_current(const base::Bytes& chain) const;
   const GuestRecord* repeated(const GuestRequest& request, base::UnixSeconds now) const;
+  base::Result<void> certify(NameRecord& name, base::UnixSeconds now) const;
+  // Signs and notes it; the record has the key's secret half.
+  base::Result<void> sign_delegate(NameRecord& name, const wire::Name& member, std::uint8_t weight,
+                                   const Validity& when) const;
+  base::Result<void> delegate_one(NameRecord& name, const std::string& who, std::uint8_t weight,
+                                  base::UnixSeconds now) const;
+  void withdraw_all(const wire::Name& member, base::UnixSeconds now,
+                    std::vector<Change>& changes) const;
   bool forgettable(const MemberRecord& member, base::UnixSeconds now) const;
   bool forgettable(const GuestRecord& guest, base::UnixSeconds now) const;
+  static bool forgettable(const NameRecord& name, base::UnixSeconds now);
   TokenId new_token_id() const;
   std::optional<wire::Name> resolve(std::string_view who) const;
   std::optional<Item> item(const Visible& visible, base::UnixSeconds now) const;
@@ -261,12 +306,14 @@ class Authority {
   void put(const Settings& settings);
   void put(const MemberRecord& record);
   void put(const GuestRecord& record);
+  void put(const NameRecord& record);
   void put(const TokenRecord& record);
   void put(const ApiTokenRecord& record);
   void put(const PolicyRecord& record);
   void put(const RegistrationRecord& record);
   void put(const DropMember& drop);
   void put(const DropGuest& drop);
+  void put(const DropName& drop);
   void put(const DropToken& drop);
   void put(const DropApiToken& drop);
   void put(const DropRegistration& drop);
@@ -284,11 +331,12 @@ class Authority {
   PolicyRecord policy_;
   std::map<wire::Name, MemberRecord> members_;
   std::map<wire::Name, GuestRecord> guests_;
+  std::map<wire::Name, NameRecord> names_;
   std::map<TokenId, TokenRecord> tokens_;
   std::map<TokenId, ApiTokenRecord> api_tokens_;
   std::map<wire::Name, RegistrationRecord> registrations_;
 
-  std::map<std::string, wire::Name, std::less<>> by_label_;  // members and guests, not the revoked
+  std::map<std::string, wire::Name, std::less<>> by_label_;  // all that have one, not the revoked
   std::map<crypto::Hash256, TokenId> by_secret_;
   std::map<crypto::Hash256, TokenId> by_api_secret_;
   std::set<wire::Name> nodes_;  // with a registration

@@ -39,6 +39,10 @@ struct Watcher {
       name = membership::parse_registration(member->registration)->body.name;
     } else if (auto* revoked = std::get_if<RevokedItem>(&item)) {
       name = revoked->name;
+    } else if (auto* shared = std::get_if<NameItem>(&item)) {
+      const std::size_t size = membership::extent(shared->certificate)->size;
+      name = membership::parse_name_certificate(base::ByteView(shared->certificate).subspan(size))
+                 ->body.name();
     } else {
       const base::Bytes& chain = std::get<GuestItem>(item).grant;
       const std::size_t size = membership::extent(chain)->size;
@@ -104,7 +108,7 @@ class Play {
   }
 
   void act() {
-    switch (random_.below(10)) {
+    switch (random_.below(12)) {
       case 0:
       case 1:
       case 2:
@@ -122,6 +126,9 @@ class Play {
       case 8:
         return count(settle(
             authority().set_policy("allow p" + std::to_string(random_.below(5)) + " *\n", now_)));
+      case 9:
+      case 10:
+        return name();
       default:
         return count(settle(authority().expire(now_)));
     }
@@ -192,6 +199,29 @@ class Play {
     count(settle(authority().add_guest(request, now_)));
   }
 
+  void name() {
+    const std::string label = "p" + std::to_string(random_.below(40));
+    switch (random_.below(5)) {
+      case 0:
+        return count(settle(authority().renew_names(now_)));
+      case 1:
+        return count(settle(authority().revoke_name(label, now_)));
+      case 2: {
+        NameRequest request;
+        request.label = label;
+        return count(settle(authority().create_name(request, now_)));
+      }
+      default: {
+        const auto& names = authority().names();
+        if (names.empty()) return;
+        const auto at =
+            std::next(names.begin(), static_cast<std::ptrdiff_t>(random_.below(names.size())));
+        return count(settle(authority().delegate_name(
+            {at->second.label, {label}, static_cast<std::uint8_t>(random_.below(3))}, now_)));
+      }
+    }
+  }
+
   void hold() {
     std::set<std::string> labels;
     std::set<Ipv4> addresses;
@@ -206,6 +236,7 @@ class Play {
     };
     look(authority().members());
     look(authority().guests());
+    look(authority().names());
     ASSERT_EQ(authority().free_addresses(), 61u - addresses.size());
     // Nothing is known that the store has not, and nothing is in the store that is not known.
     const Snapshot stored = world_.store.snapshot();
@@ -221,6 +252,7 @@ class Play {
     };
     ASSERT_TRUE(same(stored.members, authority().members()));
     ASSERT_TRUE(same(stored.guests, authority().guests()));
+    ASSERT_TRUE(same(stored.names, authority().names()));
     ASSERT_TRUE(same(stored.tokens, authority().tokens()));
     ASSERT_EQ(*stored.policy, authority().policy());
     // An address is nobody else's while a certificate with it may hold.
@@ -228,6 +260,8 @@ class Play {
       if (member.until > now_) check_holder(member.ipv4, name, member.until);
     for (const auto& [name, guest] : authority().guests())
       if (guest.until > now_) check_holder(guest.ipv4, name, guest.until);
+    for (const auto& [name, shared] : authority().names())
+      if (shared.until > now_) check_holder(shared.ipv4, name, shared.until);
   }
 
   void check_holder(const Ipv4& address, const wire::Name& name, base::UnixSeconds until) {

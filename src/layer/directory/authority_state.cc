@@ -40,6 +40,8 @@ base::Result<void> check_unique(const Snapshot& snapshot) {
     if (auto fits = look(member); !fits) return fits;
   for (const GuestRecord& guest : snapshot.guests)
     if (auto fits = look(guest); !fits) return fits;
+  for (const NameRecord& name : snapshot.names)
+    if (auto fits = look(name); !fits) return fits;
   return {};
 }
 
@@ -85,6 +87,7 @@ base::Result<Authority> Authority::open(Issuer issuer, const Snapshot& snapshot,
   for (const auto& record : snapshot.api_tokens) authority.put(record);
   for (const auto& record : snapshot.members) authority.put(record);
   for (const auto& record : snapshot.guests) authority.put(record);
+  for (const auto& record : snapshot.names) authority.put(record);
   for (const auto& record : snapshot.registrations) authority.put(record);
   return authority;
 }
@@ -103,6 +106,8 @@ std::vector<Change> Authority::inverse(const Change& change) const {
     std::vector<Change> operator()(const DropMember& r) const { return member(r.name); }
     std::vector<Change> operator()(const GuestRecord& r) const { return guest(r.name); }
     std::vector<Change> operator()(const DropGuest& r) const { return guest(r.name); }
+    std::vector<Change> operator()(const NameRecord& r) const { return name(r.name); }
+    std::vector<Change> operator()(const DropName& r) const { return name(r.name); }
     std::vector<Change> operator()(const TokenRecord& r) const { return token(r.id); }
     std::vector<Change> operator()(const DropToken& r) const { return token(r.id); }
     std::vector<Change> operator()(const ApiTokenRecord& r) const { return api_token(r.id); }
@@ -118,6 +123,9 @@ std::vector<Change> Authority::inverse(const Change& change) const {
     }
     std::vector<Change> guest(const wire::Name& name) const {
       return as_it_is(of.guests_, name, DropGuest{name});
+    }
+    std::vector<Change> name(const wire::Name& name) const {
+      return as_it_is(of.names_, name, DropName{name});
     }
     std::vector<Change> token(const TokenId& id) const {
       return as_it_is(of.tokens_, id, DropToken{id});
@@ -137,6 +145,7 @@ void Authority::put(const Settings& settings) {
   pool_ = AddressPool(settings.pool, settings.reserved);
   for (const auto& [name, member] : members_) pool_.take(member.ipv4);
   for (const auto& [name, guest] : guests_) pool_.take(guest.ipv4);
+  for (const auto& [name, shared] : names_) pool_.take(shared.ipv4);
 }
 
 void Authority::unindex(const std::string& label, const Ipv4& ipv4, const wire::Name& name) {
@@ -184,6 +193,23 @@ void Authority::put(const GuestRecord& record) {
   touch({Subject::kGuest, record.name});
 }
 
+void Authority::put(const NameRecord& record) {
+  const auto [at, fresh] = names_.try_emplace(record.name, record);
+  if (!fresh) {
+    unindex(at->second.label, at->second.ipv4, record.name);
+    at->second = record;
+  }
+  pool_.take(record.ipv4);
+  if (record.revoked_at != 0) {
+    hide({Subject::kName, record.name});
+    touch({Subject::kRevoked, record.name});
+    return;
+  }
+  by_label_[record.label] = record.name;
+  hide({Subject::kRevoked, record.name});
+  touch({Subject::kName, record.name});
+}
+
 void Authority::put(const TokenRecord& record) {
   tokens_[record.id] = record;
   by_secret_[record.secret] = record.id;
@@ -222,6 +248,15 @@ void Authority::put(const DropGuest& drop) {
   unindex(at->second.label, at->second.ipv4, drop.name);
   guests_.erase(at);
   hide({Subject::kGuest, drop.name});
+  hide({Subject::kRevoked, drop.name});
+}
+
+void Authority::put(const DropName& drop) {
+  const auto at = names_.find(drop.name);
+  if (at == names_.end()) return;
+  unindex(at->second.label, at->second.ipv4, drop.name);
+  names_.erase(at);
+  hide({Subject::kName, drop.name});
   hide({Subject::kRevoked, drop.name});
 }
 
@@ -274,10 +309,20 @@ std::optional<Item> Authority::item(const Visible& visible, UnixSeconds now) con
       if (now >= guest.not_after) return std::nullopt;
       return GuestItem{guest.grant};
     }
+    case Subject::kName: {
+      const NameRecord& shared = names_.at(name);
+      if (now >= shared.not_after) return std::nullopt;
+      NameItem told{shared.certificate, {}};
+      for (const DelegateRecord& each : shared.delegates)
+        told.delegations.push_back(each.delegation);
+      return told;
+    }
     case Subject::kRevoked: {
       const auto member = members_.find(name);
-      const UnixSeconds until =
-          member != members_.end() ? member->second.until : guests_.at(name).until;
+      const auto guest = guests_.find(name);
+      const UnixSeconds until = member != members_.end() ? member->second.until
+                                : guest != guests_.end() ? guest->second.until
+                                                         : names_.at(name).until;
       if (now > until + kClockSkew) return std::nullopt;
       return RevokedItem{name, until};
     }
@@ -334,6 +379,11 @@ bool Authority::forgettable(const GuestRecord& guest, UnixSeconds now) const {
   return now > guest.until + std::max(rest, kClockSkew);
 }
 
+// Nobody renews one but the controller, so that silence means nothing.
+bool Authority::forgettable(const NameRecord& name, UnixSeconds now) {
+  return name.revoked_at != 0 && now > name.until + kClockSkew;
+}
+
 Outcome<std::size_t> Authority::expire(UnixSeconds now) const {
   std::vector<Change> changes;
   for (const auto& [id, token] : tokens_)
@@ -347,6 +397,8 @@ Outcome<std::size_t> Authority::expire(UnixSeconds now) const {
     if (forgettable(member, now)) changes.emplace_back(DropMember{name});
   for (const auto& [name, guest] : guests_)
     if (forgettable(guest, now)) changes.emplace_back(DropGuest{name});
+  for (const auto& [name, shared] : names_)
+    if (forgettable(shared, now)) changes.emplace_back(DropName{name});
   const std::size_t count = changes.size();
   return {count, std::move(changes)};
 }
@@ -369,6 +421,12 @@ const GuestRecord* Authority::find_guest(std::string_view who) const {
   const auto name = resolve(who);
   const auto found = name ? guests_.find(*name) : guests_.end();
   return found == guests_.end() || found->second.revoked_at != 0 ? nullptr : &found->second;
+}
+
+const NameRecord* Authority::find_name(std::string_view who) const {
+  const auto name = resolve(who);
+  const auto found = name ? names_.find(*name) : names_.end();
+  return found == names_.end() || found->second.revoked_at != 0 ? nullptr : &found->second;
 }
 
 }  // namespace entresol::layer::directory

@@ -51,6 +51,23 @@ base::Result<void> check_tags(const std::vector<std::string>& tags) {
   return {};
 }
 
+base::Result<DelegateRecord> delegate_record(base::ByteView delegation) {
+  const auto object = membership::parse_member_delegation(delegation);
+  if (!object) return tl::unexpected(object.error());
+  const membership::MemberDelegation& body = object->body;
+  return DelegateRecord{body.member,
+                        body.sequence,
+                        body.weight,
+                        body.validity.not_before,
+                        body.validity.not_after,
+                        {delegation.begin(), delegation.end()}};
+}
+
+const DelegateRecord* NameRecord::delegate(const wire::Name& member) const {
+  const auto found = std::ranges::find(delegates, member, &DelegateRecord::member);
+  return found == delegates.end() ? nullptr : &*found;
+}
+
 base::Result<void> check_settings(const Settings& settings) {
   const auto bad = [](const char* what) { return base::fail(code::kConfigBadValue, what); };
   if (!is_word(settings.label, kMaxLabel))

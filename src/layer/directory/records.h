@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "crypto/hash.h"
+#include "crypto/secret.h"
 #include "layer/directory/address_pool.h"
 #include "layer/membership/object.h"
 #include "wire/name.h"
@@ -98,6 +99,43 @@ struct GuestRecord {
   friend bool operator==(const GuestRecord&, const GuestRecord&) = default;
 };
 
+inline constexpr std::size_t kMaxDelegates = membership::kMaxDelegates;
+
+// Who may answer for a shared name, or might until `not_after` if it was taken back (weight 0).
+struct DelegateRecord {
+  wire::Name member;
+  std::uint64_t sequence = 0;
+  std::uint8_t weight = 0;
+  base::UnixSeconds not_before = 0;
+  base::UnixSeconds not_after = 0;
+  base::Bytes delegation;  // signed by the name's key
+  friend bool operator==(const DelegateRecord&, const DelegateRecord&) = default;
+};
+// From its signed form, which is not verified; kCertificateMalformed.
+base::Result<DelegateRecord> delegate_record(base::ByteView delegation);
+
+// A name that members share, or a service's.
+struct NameRecord {
+  wire::Name name;
+  Key key{};
+  // Its seed, if it was made here: then delegations are signed here. Else the owner has it.
+  std::optional<crypto::SecretBytes<32>> secret;
+  membership::NameKind kind = membership::NameKind::kShared;
+  std::uint32_t service = 0;
+  Ipv4 ipv4{};
+  std::string label;
+  std::vector<std::string> tags;
+  base::UnixSeconds created_at = 0;
+  base::UnixSeconds revoked_at = 0;
+  base::UnixSeconds not_before = 0;  // of the newest certificate
+  base::UnixSeconds not_after = 0;
+  base::UnixSeconds until = 0;            // none of its certificates holds longer
+  base::Bytes certificate;                // the newest, with the delegation before it
+  std::vector<DelegateRecord> delegates;  // by member
+  const DelegateRecord* delegate(const wire::Name& member) const;
+  friend bool operator==(const NameRecord&, const NameRecord&) = default;
+};
+
 // What a bearer of an API token may do; kAdmin includes the others.
 enum class Scope : std::uint8_t { kRead = 1, kAdmit = 2, kPolicy = 4, kAdmin = 8 };
 using Scopes = std::uint8_t;  // of their bits
@@ -134,6 +172,9 @@ struct DropMember {
 struct DropGuest {
   wire::Name name;
 };
+struct DropName {
+  wire::Name name;
+};
 struct DropToken {
   TokenId id{};
 };
@@ -145,9 +186,9 @@ struct DropRegistration {
 };
 
 // A record replaces what had its key (name, id; there is one of settings and of policy).
-using Change = std::variant<Settings, MemberRecord, GuestRecord, TokenRecord, ApiTokenRecord,
-                            PolicyRecord, RegistrationRecord, DropMember, DropGuest, DropToken,
-                            DropApiToken, DropRegistration>;
+using Change = std::variant<Settings, MemberRecord, GuestRecord, NameRecord, TokenRecord,
+                            ApiTokenRecord, PolicyRecord, RegistrationRecord, DropMember, DropGuest,
+                            DropName, DropToken, DropApiToken, DropRegistration>;
 
 // Whether it has to be on disk before somebody hears of it.
 inline bool is_durable(const Change& change) {

@@ -14,6 +14,7 @@ struct Snapshot {
   std::optional<Settings> settings;  // none: a new store
   std::vector<MemberRecord> members;
   std::vector<GuestRecord> guests;
+  std::vector<NameRecord> names;
   std::vector<TokenRecord> tokens;
   std::vector<ApiTokenRecord> api_tokens;
   std::vector<RegistrationRecord> registrations;  // those that were not lost

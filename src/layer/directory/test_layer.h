@@ -49,6 +49,7 @@ class MemoryStore final : public Store {
     out.policy = policy_;
     fill(out.members, members_);
     fill(out.guests, guests_);
+    fill(out.names, names_);
     fill(out.tokens, tokens_);
     fill(out.api_tokens, api_tokens_);
     fill(out.registrations, registrations_);
@@ -67,6 +68,7 @@ class MemoryStore final : public Store {
   void put(const PolicyRecord& record) { policy_ = record; }
   void put(const MemberRecord& record) { members_[record.name] = record; }
   void put(const GuestRecord& record) { guests_[record.name] = record; }
+  void put(const NameRecord& record) { names_[record.name] = record; }
   void put(const TokenRecord& record) { tokens_[record.id] = record; }
   void put(const ApiTokenRecord& record) { api_tokens_[record.id] = record; }
   void put(const RegistrationRecord& record) { registrations_[record.name] = record; }
@@ -75,6 +77,7 @@ class MemoryStore final : public Store {
     registrations_.erase(drop.name);
   }
   void put(const DropGuest& drop) { guests_.erase(drop.name); }
+  void put(const DropName& drop) { names_.erase(drop.name); }
   void put(const DropToken& drop) { tokens_.erase(drop.id); }
   void put(const DropApiToken& drop) { api_tokens_.erase(drop.id); }
   void put(const DropRegistration& drop) { registrations_.erase(drop.name); }
@@ -83,6 +86,7 @@ class MemoryStore final : public Store {
   std::optional<PolicyRecord> policy_;
   std::map<wire::Name, MemberRecord> members_;
   std::map<wire::Name, GuestRecord> guests_;
+  std::map<wire::Name, NameRecord> names_;
   std::map<TokenId, TokenRecord> tokens_;
   std::map<TokenId, ApiTokenRecord> api_tokens_;
   std::map<wire::Name, RegistrationRecord> registrations_;

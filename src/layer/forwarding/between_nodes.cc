@@ -57,10 +57,14 @@ void Pipeline::give_up(LinkId link) {
                       std::erase_if(held_, [&](const Held& held) { return held.link == link; }));
 }
 
-// A source that another node sends for and that is not known to be there, or a destination that it believes to be here.
+// A source that another node sends for and that is not known to be there, or a destination that it believes to be here; or
+// one that somebody attached here sends to, and nobody knows where it is.
 void Pipeline::note_stray(const Packet& packet, DropReason reason) {
   const bool source = reason == DropReason::source_not_here;
-  if (!between_nodes(packet.ingress) || strays_.size() >= kMaxStrays) return;
+  // Whoever is attached here cannot crowd out what other nodes have sent.
+  const bool of_node = between_nodes(packet.ingress);
+  if (strays_.size() >= (of_node ? kMaxStrays : kMaxStrays / 2)) return;
+  if (!of_node && (source || !config_.node || packet.ingress == kSelf)) return;
   const std::size_t at = source ? wire::offset::kSource : wire::offset::kDestination;
   strays_.push_back({packet.ingress, wire::load_name(packet.data + at), source});
 }

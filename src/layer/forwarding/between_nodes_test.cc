@@ -68,12 +68,17 @@ TEST_F(BetweenNodesTest, WhatDoesNotFitIsMentioned) {
   bench.send(c, bench.packet(22, 23));
   bench.send(a, bench.packet(99, 11));
   bench.send(a, bench.packet(10, 99));
-  ASSERT_EQ(strays.size(), 2u) << "of nodes alone";
+  ASSERT_EQ(strays.size(), 3u) << "not what a host forges";
   EXPECT_EQ(strays[0].link, bench.neighbours[c].link);
   EXPECT_EQ(strays[0].name, name_of(99));
   EXPECT_TRUE(strays[0].source);
   EXPECT_EQ(strays[1].name, name_of(23));
   EXPECT_FALSE(strays[1].source);
+  EXPECT_EQ(strays[2].link, bench.neighbours[a].link);
+  EXPECT_EQ(strays[2].name, name_of(99)) << "a host's destination that is nowhere";
+  EXPECT_FALSE(strays[2].source);
+  for (std::uint32_t flow = 1; flow < 1000; ++flow) bench.send(a, bench.packet(10, 99, flow));
+  EXPECT_LE(strays.size(), 32u) << "room is left for what nodes send";
   for (std::uint32_t flow = 1; flow < 1000; ++flow) bench.send(c, bench.packet(99, 11, flow));
   EXPECT_LE(strays.size(), 64u);
   bench.send(c, bench.packet(22, 11));

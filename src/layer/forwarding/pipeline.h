@@ -199,7 +199,8 @@ class Pipeline {
   // The packets that have waited for a node's link, which has keys now; or that wait in vain.
   std::span<const OutBurst> release(LinkId link);
   void give_up(LinkId link);
-  // What other nodes have sent for names that are not known to be there, and to names that are not here. Bounded.
+  // What other nodes have sent for names that are not known to be there, and to names that are not here; and names that
+  // somebody attached here sends to, and that are nowhere. Bounded.
   std::vector<Mention>& strays() { return strays_; }
   const std::vector<Mention>& strays() const { return strays_; }
   // Names here that other nodes have sent to, once a flow. Bounded.

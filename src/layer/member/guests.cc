@@ -12,6 +12,14 @@ using forwarding::LinkId;
 using forwarding::LinkKind;
 using membership::Membership;
 
+namespace {
+
+constexpr std::int64_t kNanos = 1'000'000'000;
+constexpr base::Duration kAfterLeaving = std::chrono::seconds(1);
+constexpr std::size_t kMostAsked = 32;  // nodes, for one guest at once
+
+}  // namespace
+
 base::Result<wire::Name> Member::learn_guest(LayerIndex index, base::Bytes grant_chain,
                                              base::UnixSeconds now) {
   Layer& layer = *layers_[index];
@@ -43,6 +51,7 @@ void Member::took_grant(LayerIndex index, const wire::Name& guest, base::UnixSec
     return;
   }
   layer.guest_addresses[layer.guest_links.at(guest)].addresses.ipv4 = member->ipv4;
+  if (member->placed() && member->place != layer.membership.own().name) return;
   layer.membership.speak_for(guest);
   show_sessions_of(index, guest, left);
 }
@@ -84,7 +93,7 @@ base::Result<LinkId> Member::add_guest(LayerIndex index, base::Bytes grant_chain
   layer.guest_addresses[id] = {{guest->name.octets, guest->ipv4}, mtu};
   layer.guest_links[guest->name] = id;
   layer.agent.set_mtu(forwarding::inner_mtu(accepted_over_ipv4_));
-  tables_.layers[index].names.place(guest->name, id);
+  place(index, guest->name);
   tables_.links.changed(id);
   return id;
 }
@@ -125,9 +134,73 @@ void Member::drop_guest(LayerIndex index, LinkId id) {
   layer.guests.links.erase(peer);
   layer.guest_addresses.erase(id);
   layer.guest_links.erase(name);
+  layer.guests_left.erase(name);
   layer.membership.speak_no_more_for(name);
   tables_.layers[index].names.remove(name);
   tables_.links.remove(id);
+}
+
+// ---- where guests are ------------------------------------------------------------------------------------------------
+
+// It is registered here when it is new here, and when its registration of here grows old. Keys that are only made anew say
+// nothing of one that has gone to another node: it may keep up both links. What it sends does, after a while: some of it
+// may have been under way.
+void Member::guest_shows_itself(LayerIndex index, LinkId id, Shown shown) {
+  Layer& layer = *layers_[index];
+  const wire::Name name = tables_.links[id].name;
+  const auto* guest = layer.membership.find(name);
+  if (guest == nullptr || !layer.standing || !layer.guest_links.contains(name)) return;
+  const base::UnixSeconds today = unix_nanos_ / kNanos;
+  const bool here = guest->place == layer.membership.own().name;
+  if (here && today < guest->placed_until - kLease + kRenewInterval) return;
+  if (guest->placed() && !here && shown != Shown::kFirstKeys) {
+    if (shown == Shown::kKeys) return;
+    const auto left = layer.guests_left.find(name);
+    if (left != layer.guests_left.end() && ticked_at_ < left->second + kAfterLeaving) return;
+  }
+  if (!layer.membership.place_here(name, today + kLease, unix_nanos_)) return;
+  layer.guests_left.erase(name);
+  if (!layer.membership.speaks_for(name)) layer.membership.speak_for(name);
+  // All of them: any of them may have somebody who sends to it.
+  for (const auto& [node, neighbour] : layer.neighbours) tell(layer, node, name);
+  follow_moves(index);
+  due_ = true;
+}
+
+void Member::learn_place(LayerIndex index, base::ByteView place) {
+  Layer& layer = *layers_[index];
+  const std::uint64_t keys = layer.membership.key_changes();
+  const auto guest = layer.membership.learn_place(place, unix_nanos_);
+  if (!guest) return;
+  if (layer.membership.key_changes() != keys) take_new_key(index, *guest);
+  follow_moves(index);
+  due_ = true;
+}
+
+// To another node, from where its sessions go on; they are no longer this node's to speak in.
+void Member::guest_moved(LayerIndex index, const wire::Name& name) {
+  Layer& layer = *layers_[index];
+  const auto* guest = layer.membership.find(name);
+  if (!layer.guest_links.contains(name) || !guest->placed() ||
+      guest->place == layer.membership.own().name)
+    return;
+  layer.guests_left[name] = ticked_at_;
+  if (!layer.membership.speaks_for(name)) return;
+  layer.membership.speak_no_more_for(name);
+  layer.agent.end([&](const session::Session& session) { return session.local == name; });
+}
+
+// Somebody here sends to a guest, and nobody has said where it is: those who may have it are asked.
+void Member::seek_guest(Layer& layer, const wire::Name& name) {
+  const auto* guest = layer.membership.find(name);
+  if (guest == nullptr || !guest->guest || guest->placed()) return;
+  std::size_t asked = 0;
+  for (const auto& [node, neighbour] : layer.neighbours) {
+    if (!membership::lets_speak(guest->attachments, node) || !may_say(layer, node, name, true))
+      continue;
+    layer.agent.send_own(node, wire::emit_lookup(0, wire::LookupKind::name, name.octets));
+    if (++asked == kMostAsked) return;
+  }
 }
 
 }  // namespace entresol::layer::member

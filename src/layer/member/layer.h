@@ -12,7 +12,8 @@ namespace entresol::layer::member {
 
 // Who dials keeps the way back open (NAT), and notices a node that has lost its keys: it answers with a reset.
 inline constexpr base::Duration kDialledKeepalive = std::chrono::seconds(5);
-inline constexpr base::UnixSeconds kRenewInterval = 3600;  // of the own registration
+inline constexpr base::UnixSeconds kLease = 24 * 3600;     // of registrations that are signed here
+inline constexpr base::UnixSeconds kRenewInterval = 3600;  // of them
 
 struct GuestAddresses {
   inner::MemberAddresses addresses;
@@ -63,6 +64,7 @@ struct Member::Layer {
   Peers guests;  // machine is null on hosts
   std::map<forwarding::LinkId, GuestAddresses> guest_addresses;
   std::map<wire::Name, forwarding::LinkId> guest_links;
+  std::map<wire::Name, base::TimePoint> guests_left;  // for another node; when that was heard of
   std::vector<std::pair<forwarding::LinkId, base::Bytes>> for_guests;  // fragments, after the batch
   std::vector<wire::Name> attachments;
   std::vector<base::Endpoint> endpoints;

@@ -88,6 +88,7 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
   // Packets come in runs: what was looked up for the last one serves the next.
   forwarding::LinkId ingress = forwarding::kSelf;
   const GuestAddresses* guest = nullptr;
+  bool here = true;
   inner::Address destination{};
   const wire::Name* neighbour = nullptr;
   for (Packet* packet : packets) {
@@ -96,8 +97,13 @@ void Member::from_guests(std::span<Packet* const> packets, base::TimePoint now) 
     if (packet->ingress != ingress) {
       ingress = packet->ingress;
       guest = &layer.guest_addresses[ingress];
+      here = layer.membership.speaks_for(link.name);
       destination = {};
       neighbour = nullptr;
+    }
+    if (!here) {  // it is registered at another node, and this packet may be what brings it back
+      finish(*packet, DropReason::source_not_here);
+      continue;
     }
     // WireGuard pads: the IP packet's own length counts.
     std::uint32_t length = packet->length;

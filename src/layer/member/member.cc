@@ -130,6 +130,14 @@ base::Result<wire::Name> Member::learn(LayerIndex layer, base::ByteView certific
   return name;
 }
 
+base::Result<wire::Name> Member::learn_name(LayerIndex layer, base::ByteView certificate_chain,
+                                            base::ByteView delegations, base::UnixSeconds now) {
+  auto name = layers_[layer]->membership.learn_name(certificate_chain, delegations, now);
+  follow_moves(layer);
+  due_ = true;
+  return name;
+}
+
 base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
                                   const base::Endpoint& endpoint, std::uint16_t max_packet) {
   Layer& layer = *layers_[index];
@@ -481,6 +489,7 @@ void Member::carry_out(LayerIndex index, bool guests, security::Events& events,
       }
       if (!guests && link.peer == with->peer) drop_superseded(index, id);
       if (!guests && first) neighbour_changed(index, id, now);
+      if (guests) guest_shows_itself(index, id, first ? Shown::kFirstKeys : Shown::kKeys);
     } else if (auto* gone = std::get_if<security::KeysGone>(&event)) {
       tables_.receive.erase(gone->local_index);
       peers.keys.erase({gone->peer, gone->local_index});
@@ -533,6 +542,8 @@ void Member::report_traffic(base::TimePoint now, std::int64_t unix_nanos) {
     carry_out(layer, guests, events, now);
     const bool data = report.traffic.sent_data + report.traffic.received_data > 0;
     if (neighbour && (report.wanted || data)) want(layer, report.link, now);
+    if (guests && report.traffic.received_data > 0)
+      guest_shows_itself(layer, report.link, Shown::kPacket);
   }
   pipeline_.clear_reports();
 }

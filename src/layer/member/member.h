@@ -113,6 +113,9 @@ class Member : private forwarding::Local {
   // nodes now.
   base::Result<wire::Name> learn_guest(LayerIndex layer, base::Bytes grant_chain,
                                        base::UnixSeconds now);
+  // A name that members share; see Membership::learn_name.
+  base::Result<wire::Name> learn_name(LayerIndex layer, base::ByteView certificate_chain,
+                                      base::ByteView delegations, base::UnixSeconds now);
   // A host's way into the layer, which its registration names from now on. `max_packet`: forwarding::Link. Nodes dial one
   // another by themselves, at their registered endpoints: kConfigBadValue there.
   base::Result<forwarding::LinkId> dial(LayerIndex layer, const wire::Name& node,
@@ -280,6 +283,12 @@ class Member : private forwarding::Local {
   void take_told();
   // guests.cc
   void drop_guest(LayerIndex layer, forwarding::LinkId link);
+  // How a guest of this node has shown itself.
+  enum class Shown : std::uint8_t { kFirstKeys, kKeys, kPacket };
+  void guest_shows_itself(LayerIndex layer, forwarding::LinkId link, Shown shown);
+  void learn_place(LayerIndex layer, base::ByteView place);
+  void guest_moved(LayerIndex layer, const wire::Name& guest);
+  void seek_guest(Layer& layer, const wire::Name& guest);
   void took_grant(LayerIndex layer, const wire::Name& guest, base::UnixSeconds left);
   void keys_ready(LayerIndex layer, bool guests, const security::KeysReady& event);
   void peer_up(LayerIndex layer, bool guests, const security::PeerUp& event);

@@ -47,9 +47,11 @@ void Member::say(Layer& layer, const News& news) {
   const membership::Objects objects = layer.membership.objects(news.about);
   const bool guest = !objects.grant.empty();
   if (!guest && objects.certificate.empty()) return;
+  const auto kind = !guest                         ? wire::AnswerKind::member
+                    : objects.registration.empty() ? wire::AnswerKind::guest
+                                                   : wire::AnswerKind::placed_guest;
   const base::Bytes told =
-      wire::emit_answer(0, guest ? wire::AnswerKind::guest : wire::AnswerKind::member,
-                        guest ? objects.grant : objects.certificate, objects.registration);
+      wire::emit_answer(0, kind, guest ? objects.grant : objects.certificate, objects.registration);
   if (!told.empty()) layer.agent.send_own(news.node, told);
 }
 
@@ -78,8 +80,15 @@ void Member::tell_former(LayerIndex index, const membership::Moved& moved) {
   Layer& layer = *layers_[index];
   const auto* member = layer.membership.find(moved.name);
   if (member == nullptr) layer.interest.erase(moved.name);
-  if (member == nullptr || !member->is_host()) return;
+  if (member == nullptr) return;
   const wire::Name& own = layer.membership.own().name;
+  if (member->guest && member->placed()) {
+    // The node that had it says so if it has it still.
+    for (const wire::Name& node : moved.from)
+      if (node != own && node != member->place) tell(layer, node, moved.name);
+    return;
+  }
+  if (!member->is_host()) return;
   if (member->attached_to(own))
     for (const wire::Name& node : moved.from)
       if (node != own) tell(layer, node, moved.name);
@@ -109,14 +118,19 @@ void Member::note_interest(Layer& layer, const wire::Name& node, const wire::Nam
 void Member::settle_mentions() {
   for (const forwarding::Mention& stray : pipeline_.strays()) {
     const Link& link = tables_.links[stray.link];
-    if (!link.used || link.kind != LinkKind::kNode) continue;
+    if (!link.used) continue;
     Layer& layer = *layers_[link.layer];
     const wire::Name& own = layer.membership.own().name;
     const auto* member = layer.membership.find(stray.name);
     if (stray.name == own || layer.membership.revoked(stray.name)) continue;
-    if (!stray.source) {
-      if (member != nullptr && !member->attachments.empty() && !member->attached_to(own))
-        tell(layer, link.name, stray.name);
+    if (link.kind != LinkKind::kNode) {
+      seek_guest(layer, stray.name);
+    } else if (!stray.source) {
+      const bool elsewhere =
+          member != nullptr &&
+          (member->guest ? member->placed() && member->place != own
+                         : !member->attachments.empty() && !member->attached_to(own));
+      if (elsewhere) tell(layer, link.name, stray.name);
     } else if (may_say(layer, link.name, stray.name, true)) {
       layer.agent.send_own(link.name,
                            wire::emit_lookup(0, wire::LookupKind::name, stray.name.octets));
@@ -159,8 +173,14 @@ void Member::take_told() {
     if (wire::ControlView::parse(told.message, message) != base::DropReason::none) continue;
     const base::UnixSeconds today = unix_nanos_ / 1'000'000'000;
     const base::ByteView first = message.answer_first(), second = message.answer_second();
-    if (message.answer_kind() == wire::AnswerKind::guest) {
-      (void)learn_guest(told.layer, base::Bytes(first.begin(), first.end()), today);
+    if (message.answer_kind() == wire::AnswerKind::guest ||
+        message.answer_kind() == wire::AnswerKind::placed_guest) {
+      // What is known already is cheaper to see than that it proves itself.
+      base::Bytes grant(first.begin(), first.end());
+      const wire::Name guest = membership::Membership::name_granted(grant);
+      if (layers_[told.layer]->membership.objects(guest).grant != grant)
+        (void)learn_guest(told.layer, std::move(grant), today);
+      if (!second.empty()) learn_place(told.layer, second);
     } else if (message.answer_kind() == wire::AnswerKind::member) {
       // It may well be known already, and that is cheaper to see than that it proves itself.
       security::Credentials shown;

@@ -35,8 +35,10 @@ LinkId Member::way_to(const Layer& layer, const membership::Member& member) {
   };
   if (member.is_node()) return through(member.name);
   if (member.guest) {
-    // Which of several nodes a guest uses is registered nowhere yet.
     const LinkId here = at(layer.guest_links);
+    if (member.placed() && member.place != layer.membership.own().name)
+      return through(member.place);
+    // Not registered yet, or by this node: a node may have it, or the only one that may.
     return here != kSelf || member.attachments.size() != 1 ? here
                                                            : through(member.attachments.front());
   }
@@ -64,7 +66,7 @@ void Member::place(LayerIndex index, const wire::Name& name) {
 void Member::place_all_at(LayerIndex index, const wire::Name& node) {
   place(index, node);
   for (const auto& [name, member] : layers_[index]->membership.all())
-    if (member.attached_to(node)) place(index, name);
+    if (member.attached_to(node) || member.place == node) place(index, name);
 }
 
 // What has become of names since the last time.
@@ -79,6 +81,7 @@ void Member::follow_moves(LayerIndex index) {
       } else {
         part_from(index, each.name);
       }
+      if (member != nullptr && member->guest) guest_moved(index, each.name);
       place(index, each.name);
       tell_former(index, each);
     }

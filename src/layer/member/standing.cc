@@ -15,7 +15,6 @@ using forwarding::Link;
 using forwarding::LinkId;
 using forwarding::LinkKind;
 
-constexpr base::UnixSeconds kLease = 24 * 3600;
 constexpr std::int64_t kNanos = 1'000'000'000;
 constexpr base::Duration kShowSpread = std::chrono::seconds(10);
 constexpr base::Duration kShowAgain = std::chrono::seconds(1);

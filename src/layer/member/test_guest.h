@@ -9,12 +9,16 @@ class Guest : public RawLink {
  public:
   Guest(World& world, std::uint16_t number, const Machine& node, membership::Ipv4 ipv4,
         const Authority& authority, std::vector<wire::Name> granted_to)
+      : Guest(world, number, node, ipv4, authority, std::move(granted_to),
+              crypto::x25519_keypair(world.random.bytes<32>())) {}
+  // With keys that another one may have too.
+  Guest(World& world, std::uint16_t number, const Machine& node, membership::Ipv4 ipv4,
+        const Authority& authority, std::vector<wire::Name> granted_to,
+        const crypto::X25519KeyPair& keys)
       : RawLink(world, number, node) {
-    const crypto::X25519KeyPair keys = crypto::x25519_keypair(world.random.bytes<32>());
-    security::Config config;
-    config.protocol = security::Protocol::kWireGuard;
-    config.static_private = keys.secret;
-    set_up(config, nullptr, node.in().identity.native_public);
+    config_.protocol = security::Protocol::kWireGuard;
+    config_.static_private = keys.secret;
+    set_up(config_, nullptr, node.in().identity.native_public);
     grant = authority.grant(keys.public_key, "guest", ipv4, std::move(granted_to));
     name = membership::name_of(authority.trust.layer(), membership::kSuiteGuestX25519,
                                keys.public_key);
@@ -22,6 +26,11 @@ class Guest : public RawLink {
     addresses.ipv4 = ipv4;
   }
 
+  // Its file names another node from now on.
+  void move(const Machine& node) {
+    turn_to(node.address());
+    set_up(config_, nullptr, node.in().identity.native_public);
+  }
   void send(const Bytes& packet) {
     if (has_keys()) {
       send_record(packet);
@@ -66,6 +75,7 @@ class Guest : public RawLink {
     report(traffic);
   }
 
+  security::Config config_;
   std::vector<Bytes> waiting_;
 };
 

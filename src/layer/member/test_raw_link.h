@@ -62,6 +62,13 @@ class RawLink : public Station {
     peer_ = machine_->add(peer);
   }
   security::Associations& machine() const { return *machine_; }
+  // Before set_up() for another node: what was made with the one before is gone.
+  void turn_to(const base::Endpoint& node) {
+    node_ = node;
+    keys_.clear();
+    receive_.clear();
+    send_.reset();
+  }
 
   virtual void take(Bytes packet) = 0;  // what a record held; not of keepalives
   virtual void keys_changed() {}        // there are new keys to send with

@@ -25,6 +25,8 @@ inline constexpr std::string_view kRootPublic = "ROOT";  // Ed25519 public key
 inline constexpr std::string_view kIdentityPublic =
     "IDENTITY";  // Ed25519 public key, X25519 public key
 inline constexpr std::string_view kOperatorPublic = "OPERATOR";  // Ed25519 public key
+inline constexpr std::string_view kNameKey = "NAME KEY";         // Ed25519 seed, of a shared name
+inline constexpr std::string_view kNamePublic = "NAME";          // Ed25519 public key
 inline constexpr std::string_view kCertificate = "CERTIFICATE";
 inline constexpr std::string_view kDelegation = "DELEGATION";
 inline constexpr std::string_view kRegistration = "REGISTRATION";

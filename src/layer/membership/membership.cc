@@ -46,7 +46,8 @@ bool newer(const Member& known, const Member& member) {
 }
 
 bool registered_elsewhere(const Member& before, const Member& now) {
-  if (before.attachments != now.attachments || before.role != now.role) return true;
+  if (before.attachments != now.attachments || before.role != now.role || before.place != now.place)
+    return true;
   return now.is_node() &&
          (before.native_key != now.native_key || before.endpoints != now.endpoints);
 }
@@ -142,6 +143,7 @@ base::Result<wire::Name> Membership::insert(Member member, Objects objects) {
   if (member.ipv4 != Ipv4{}) by_ipv4_[member.ipv4] = name;
   by_label_[member.label] = name;
   ends_.insert({member.until, name});
+  if (member.placed()) place_ends_.insert({member.placed_until, name});
   const Key key = member.native_key;
   objects_.insert_or_assign(name, std::move(objects));
   members_.insert_or_assign(name, std::move(member));
@@ -162,6 +164,7 @@ void Membership::erase(const wire::Name& name) {
   ++forgotten_;
   const Member& member = known->second;
   ends_.erase({member.until, name});
+  place_ends_.erase({member.placed_until, name});
   by_ipv4_.erase(member.ipv4);
   if (auto label = by_label_.find(member.label); label != by_label_.end() && label->second == name)
     by_label_.erase(label);
@@ -204,9 +207,11 @@ base::Result<wire::Name> Membership::learn(base::ByteView certificate_chain,
     return base::fail(code::kCertificateMalformed,
                       "registration of '" + certificate->label + "' has no native key");
   return insert(from_certificate(*certificate, until, *registered, *key),
-                {{certificate_chain.begin(), certificate_chain.end()},
-                 {registration.begin(), registration.end()},
-                 {}});
+                {.certificate = {certificate_chain.begin(), certificate_chain.end()},
+                 .registration = {registration.begin(), registration.end()},
+                 .grant = {},
+                 .name_certificate = {},
+                 .delegations = {}});
 }
 
 base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
@@ -225,11 +230,27 @@ base::Result<wire::Name> Membership::learn_guest(base::Bytes grant_chain, base::
   member.attachments = grant->nodes;
   member.native_key =
       key_of_nodes(grant->nodes.empty() ? std::vector<wire::Name>{through} : grant->nodes);
+  if (member.native_key == Key{} && through != wire::Name{})
+    member.native_key = key_of_nodes({through});
   // The node that speaks for it already still may, unless somebody has just said that another one does.
-  if (const Member* known = find(member.name);
-      known != nullptr && known->native_key != Key{} && still_speaks(*known, *grant, through))
+  const Member* known = find(member.name);
+  if (known != nullptr && known->native_key != Key{} && still_speaks(*known, *grant, through))
     member.native_key = known->native_key;
-  return insert(std::move(member), {{}, {}, std::move(grant_chain)});
+  Objects objects;
+  objects.grant = std::move(grant_chain);
+  if (known != nullptr) {
+    member.sequence = known->sequence;  // of its places, whatever becomes of them
+  } else if (auto revocation = revocations_.find(member.name); revocation != revocations_.end()) {
+    member.sequence = revocation->second.sequence;
+  }
+  // It stays where it is, if it may.
+  if (known != nullptr && known->placed() && lets_speak(grant->nodes, known->place)) {
+    member.place = known->place;
+    member.placed_until = known->placed_until;
+    objects.registration = objects_.at(member.name).registration;
+    if (const Member* node = find(known->place)) member.native_key = node->native_key;
+  }
+  return insert(std::move(member), std::move(objects));
 }
 
 // ---- ends ----------------------------------------------------------------------------------------------------------
@@ -244,7 +265,7 @@ void Membership::revoke(const wire::Name& name, base::UnixSeconds until) {
   if (known == members_.end()) return;
   revocation.sequence = std::max(revocation.sequence, known->second.sequence);
   const Key lost = known->second.native_key;
-  const bool node = known->second.role == Role::kNode;
+  const bool node = known->second.is_node();
   note_moved(name, known->second.attachments);
   erase(name);
   if (node) place_guests(lost);
@@ -261,13 +282,15 @@ std::vector<Member> Membership::expire(base::UnixSeconds now, std::size_t most) 
     revocations_.erase(revocation_ends_.begin()->second);
     revocation_ends_.erase(revocation_ends_.begin());
   }
+  while (!place_ends_.empty() && place_ends_.begin()->first <= now)
+    forget_place(members_.at(place_ends_.begin()->second));
   std::vector<Member> ended;
   while (ended.size() < most && !ends_.empty() && ends_.begin()->first <= now) {
     const wire::Name name = ends_.begin()->second;
     ended.push_back(members_.at(name));
     note_moved(name, ended.back().attachments);
     erase(name);
-    if (ended.back().role == Role::kNode) place_guests(ended.back().native_key);
+    if (ended.back().is_node()) place_guests(ended.back().native_key);
   }
   return ended;
 }
@@ -276,6 +299,7 @@ base::UnixSeconds Membership::next_end() const {
   base::UnixSeconds next = std::numeric_limits<base::UnixSeconds>::max();
   if (!ends_.empty()) next = std::min(next, ends_.begin()->first);
   if (!revocation_ends_.empty()) next = std::min(next, revocation_ends_.begin()->first);
+  if (!place_ends_.empty()) next = std::min(next, place_ends_.begin()->first);
   return next;
 }
 
@@ -301,7 +325,7 @@ const Member* Membership::find_label(std::string_view label) const {
 }
 
 Objects Membership::objects(const wire::Name& name) const {
-  if (name == own_.name) return {own_certificate_, own_registration_, {}};
+  if (name == own_.name) return {own_certificate_, own_registration_, {}, {}, {}};
   auto found = objects_.find(name);
   return found == objects_.end() ? Objects{} : found->second;
 }
@@ -362,7 +386,7 @@ DropReason Membership::Links::admit(const security::PublicKey& key,
   const DropReason reason = membership_.verify(key, shown, now, member);
   if (reason != DropReason::none) return reason;
   name = member.name;
-  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}})
+  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}, {}, {}})
              ? DropReason::none
              : DropReason::handshake_certificate;
 }
@@ -388,7 +412,7 @@ DropReason Membership::Sessions::admit(const security::PublicKey& key,
   const DropReason reason = membership_.verify(key, shown, now, member);
   if (reason != DropReason::none) return reason;
   if (name != member.name) return membership_.admit_guest(member, shown, name, now);
-  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}})
+  return membership_.insert(std::move(member), {shown.certificate, shown.registration, {}, {}, {}})
              ? DropReason::none
              : DropReason::handshake_certificate;
 }

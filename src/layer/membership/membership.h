@@ -21,23 +21,38 @@
 
 namespace entresol::layer::membership {
 
-// A member as the directory knows it.
+// Who may answer for a shared name, as far as it is known here.
+struct Delegate {
+  wire::Name member;
+  std::uint64_t sequence = 0;
+  std::uint8_t weight = 0;  // 0: it may not
+  Validity validity;
+};
+
+// A member as the directory knows it; or a guest, or a name that members share.
 struct Member {
   wire::Name name;
   std::string label;
   Ipv4 ipv4{};
   Role role = Role::kHost;
   bool guest = false;
+  bool shared = false;  // a name of its own key, for which members answer
   std::vector<std::string> tags;
-  Key native_key{};             // X25519; a guest's is its node's
+  Key native_key{};             // X25519; a guest's is its node's; zero for a shared name
   base::UnixSeconds since = 0;  // its certificate or grant begins
   base::UnixSeconds until = 0;  // what is known of it ends then
   std::uint64_t sequence = 0;   // of its registration
   std::vector<wire::Name> attachments;
   std::vector<base::Endpoint> endpoints;  // a node's: where it can be dialled in the layer below
+  wire::Name place;  // a guest's: the node that registered it; zero: it is not known where it is
+  base::UnixSeconds placed_until = 0;
+  NameKind name_kind = NameKind::kShared;  // of a shared name, as what follows
+  std::uint32_t service = 0;
+  std::vector<Delegate> delegates;  // by name, those whose delegation was taken back among them
 
-  bool is_node() const { return role == Role::kNode && !guest; }
-  bool is_host() const { return role == Role::kHost && !guest; }
+  bool is_node() const { return role == Role::kNode && !guest && !shared; }
+  bool is_host() const { return role == Role::kHost && !guest && !shared; }
+  bool placed() const { return place != wire::Name{}; }
   // Its registration, or a guest's grant, names this node, perhaps beside others.
   bool attached_to(const wire::Name& node) const {
     return std::find(attachments.begin(), attachments.end(), node) != attachments.end();
@@ -47,17 +62,24 @@ struct Member {
 // Whether a grant for these nodes is one for `node`: that which names none is for every node.
 bool lets_speak(const std::vector<wire::Name>& nodes, const wire::Name& node);
 
+// How far a guest's registration may be ahead of the clock here.
+inline constexpr std::int64_t kPlaceSkew = 300'000'000'000;  // ns
+
 // A name that has become known, is known no longer, or is registered elsewhere than before.
 struct Moved {
   wire::Name name;
   std::vector<wire::Name> from;  // the nodes that it was registered at
 };
 
-// What proves a member, as it was shown: a certificate chain and a registration, or a guest's grant chain.
+// What proves a member, as it was shown: a certificate chain and a registration, a guest's grant chain and the registration
+// that its node has signed, or a name
+// certificate's chain and the member delegations that count, one behind the other.
 struct Objects {
   base::Bytes certificate;
   base::Bytes registration;
   base::Bytes grant;
+  base::Bytes name_certificate;
+  base::Bytes delegations;
 };
 
 // The keys a member holds itself.
@@ -97,15 +119,38 @@ class Membership {
   // kRegistrationOld for one from before a revocation.
   base::Result<wire::Name> learn(base::ByteView certificate_chain, base::ByteView registration,
                                  base::UnixSeconds now);
-  // The same of a guest; the newest grant wins. `through`: the node that told, which then speaks for a guest of every node;
-  // zero: nobody does yet.
+  // The same of a guest; the newest grant wins. `through`: the node that told, which then speaks for a guest whose node is
+  // not known; zero: nobody does yet.
   base::Result<wire::Name> learn_guest(base::Bytes grant_chain, base::UnixSeconds now,
                                        const wire::Name& through = {});
+  // Where a guest is (GuestPlace): its node speaks for it. The guest and the node have to be known; the highest sequence
+  // wins. One from further ahead than kPlaceSkew is refused: nobody could follow it. Errors as Trust's; kMemberUnknown;
+  // kCertificateUntrusted if the grant is for other nodes; kRegistrationOld.
+  base::Result<wire::Name> learn_place(base::ByteView place, std::int64_t unix_nanos);
+  // This node has the guest: says so, with a sequence above what is known, until `lease_end` at most.
+  base::Result<void> place_here(const wire::Name& guest, base::UnixSeconds lease_end,
+                                std::int64_t unix_nanos);
+  // A shared name: its certificate's chain, and member delegations one behind the other. The newest certificate wins, and of
+  // each member's delegations the highest sequence; one that does not verify is left out, and changes nothing, and so is a
+  // member beyond kMaxDelegates. Nothing is taken back by absence. Errors as Trust's for the certificate; kNameTaken; kMemberRevoked.
+  base::Result<wire::Name> learn_name(base::ByteView certificate_chain, base::ByteView delegations,
+                                      base::UnixSeconds now);
+  // The delegation by which `member` may answer for a shared name now; null if it may not.
+  const Delegate* delegate(const wire::Name& shared, const wire::Name& member,
+                           base::UnixSeconds now) const;
+  // All that may, in the order in which `asker` is to try them: always the same for one asker, by weight over many.
+  std::vector<wire::Name> preferred(const wire::Name& shared, const wire::Name& asker,
+                                    base::UnixSeconds now) const;
+  // Of the delegations of a shared name what fits into `room` octets, for `asker`: first those of members that are known
+  // here, in its order, at last what was taken back.
+  base::Bytes delegations_for(const wire::Name& shared, const wire::Name& asker, std::size_t room,
+                              base::UnixSeconds now) const;
   // A node speaks for this guest from here: sessions with the guest's name show its grant.
   void speak_for(const wire::Name& guest) {
     spoken_for_.insert(guest);
     ++generation_;
   }
+  bool speaks_for(const wire::Name& guest) const { return spoken_for_.contains(guest); }
   void speak_no_more_for(const wire::Name& guest) { spoken_for_.erase(guest); }
 
   // Nobody knows the name any more, and nothing is learnt of it until readmit(), or until `until`, when whatever was
@@ -200,8 +245,12 @@ class Membership {
 
   base::Result<wire::Name> insert(Member member, Objects objects);
   base::Result<void> may_insert(const Member& member) const;
+  base::Bytes merge(const NameCertificate& certificate, base::ByteView delegations,
+                    base::UnixSeconds now, std::vector<Delegate>& delegates) const;
   void erase(const wire::Name& name);
   void note_moved(const wire::Name& name, const std::vector<wire::Name>& from);
+  void set_place(Member& guest, const GuestPlace& place, base::ByteView octets);
+  void forget_place(Member& guest);
   Key key_of_nodes(const std::vector<wire::Name>& nodes) const;
   bool still_speaks(const Member& guest, const Grant& grant, const wire::Name& through) const;
   void place_guests(const Key& lost);
@@ -226,7 +275,8 @@ class Membership {
   bool follows_moves_ = false;
   std::vector<Moved> moved_;
   std::map<wire::Name, Member> members_;
-  Ends ends_;  // of members_
+  Ends ends_;        // of members_
+  Ends place_ends_;  // of guests' places
   std::map<wire::Name, Revocation> revocations_;
   Ends revocation_ends_;
   std::map<Ipv4, wire::Name> by_ipv4_;

@@ -226,6 +226,83 @@ struct Codec<PolicyStatement> {
   }
 };
 
+template <>
+struct Codec<NameCertificate> {
+  static constexpr Kind kKind = Kind::kNameCertificate;
+  static void emit(const NameCertificate& body, ObjectWriter& out) {
+    out.fits = out.fits && (body.kind == NameKind::kService) == (body.service != 0);
+    out.bytes(body.layer);
+    out.u8(kSuiteShared);
+    out.bytes(body.key);
+    out.u8(static_cast<std::uint8_t>(body.kind));
+    out.u32(body.service);
+    out.bytes(body.ipv4);
+    put_validity(out, body.validity);
+    put_text(out, body.label);
+    put_tags(out, body.tags);
+    out.bytes(body.issuer);
+  }
+  static const char* parse(ByteReader& in, NameCertificate& body) {
+    body.layer = in.array<32>();
+    if (in.u8() != kSuiteShared) return "a shared name's suite is not 2";
+    body.key = in.array<32>();
+    const std::uint8_t kind = in.u8();
+    if (kind != 1 && kind != 2) return "name is neither shared nor a service's";
+    body.kind = static_cast<NameKind>(kind);
+    body.service = in.u32();
+    if ((body.kind == NameKind::kService) != (body.service != 0))
+      return "a service's name has a service id, and no other name has";
+    body.ipv4 = in.array<4>();
+    body.validity = get_validity(in);
+    body.label = get_text(in);
+    body.tags = get_tags(in);
+    body.issuer = in.array<32>();
+    return nullptr;
+  }
+};
+
+template <>
+struct Codec<MemberDelegation> {
+  static constexpr Kind kKind = Kind::kMemberDelegation;
+  static void emit(const MemberDelegation& body, ObjectWriter& out) {
+    out.bytes(body.layer);
+    out.bytes(body.name.octets);
+    out.bytes(body.member.octets);
+    out.u64(body.sequence);
+    out.u8(body.weight);
+    put_validity(out, body.validity);
+  }
+  static const char* parse(ByteReader& in, MemberDelegation& body) {
+    body.layer = in.array<32>();
+    body.name = wire::Name{in.array<16>()};
+    body.member = wire::Name{in.array<16>()};
+    body.sequence = in.u64();
+    body.weight = in.u8();
+    body.validity = get_validity(in);
+    return nullptr;
+  }
+};
+
+template <>
+struct Codec<GuestPlace> {
+  static constexpr Kind kKind = Kind::kGuestPlace;
+  static void emit(const GuestPlace& body, ObjectWriter& out) {
+    out.bytes(body.layer);
+    out.bytes(body.guest.octets);
+    out.bytes(body.node.octets);
+    out.u64(body.sequence);
+    out.u64(static_cast<std::uint64_t>(body.not_after));
+  }
+  static const char* parse(ByteReader& in, GuestPlace& body) {
+    body.layer = in.array<32>();
+    body.guest = wire::Name{in.array<16>()};
+    body.node = wire::Name{in.array<16>()};
+    body.sequence = in.u64();
+    body.not_after = static_cast<base::UnixSeconds>(in.u64());
+    return nullptr;
+  }
+};
+
 base::Bytes to_sign(ByteView covered) {
   base::Bytes message(view(kSignatureContext).begin(), view(kSignatureContext).end());
   message.insert(message.end(), covered.begin(), covered.end());
@@ -247,9 +324,8 @@ base::Result<Signed<Body>> sign_object(const Body& body, const crypto::Ed25519Ke
   Codec<Body>::emit(body, out);
   if (!out.fits)
     return malformed(
-        "a text has more than 255 octets, a list more than 255 elements, or there are more than "
-        "eight "
-        "endpoints");
+        "a text has more than 255 octets, a list more than 255 elements, there are more than eight "
+        "endpoints, or a name's service id does not go with what it is");
   if (object.covered.size() + crypto::kEd25519SignatureSize > kMaxObject)
     return malformed("it would be longer than 4096 octets");
   base::store_be16(object.covered.data() + 2,
@@ -308,6 +384,9 @@ template struct Signed<Delegation>;
 template struct Signed<Registration>;
 template struct Signed<Grant>;
 template struct Signed<PolicyStatement>;
+template struct Signed<NameCertificate>;
+template struct Signed<MemberDelegation>;
+template struct Signed<GuestPlace>;
 
 base::Result<Signed<Certificate>> sign(const Certificate& body, const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
@@ -326,6 +405,18 @@ base::Result<Signed<PolicyStatement>> sign(const PolicyStatement& body,
                                            const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
+base::Result<Signed<NameCertificate>> sign(const NameCertificate& body,
+                                           const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+base::Result<Signed<MemberDelegation>> sign(const MemberDelegation& body,
+                                            const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+
+base::Result<Signed<GuestPlace>> sign(const GuestPlace& body, const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
 
 base::Result<Extent> extent(ByteView bytes) {
   ByteReader in(bytes);
@@ -334,7 +425,7 @@ base::Result<Extent> extent(ByteView bytes) {
   std::size_t size = kHead + in.u16() + crypto::kEd25519SignatureSize;
   if (!in.ok()) return malformed("shorter than its head");
   if (version != kVersion) return malformed("version is not 1");
-  if (kind < 1 || kind > 5) return malformed("unknown kind");
+  if (kind < 1 || kind > 8) return malformed("unknown kind");
   if (size > kMaxObject) return malformed("longer than 4096 octets");
   if (size > bytes.size()) return malformed("ends before its signature");
   return Extent{static_cast<Kind>(kind), size};
@@ -354,6 +445,28 @@ base::Result<Signed<Grant>> parse_grant(ByteView bytes) {
 }
 base::Result<Signed<PolicyStatement>> parse_policy(ByteView bytes) {
   return parse_object<PolicyStatement>(bytes);
+}
+base::Result<Signed<NameCertificate>> parse_name_certificate(ByteView bytes) {
+  return parse_object<NameCertificate>(bytes);
+}
+base::Result<Signed<MemberDelegation>> parse_member_delegation(ByteView bytes) {
+  return parse_object<MemberDelegation>(bytes);
+}
+
+base::Result<Signed<GuestPlace>> parse_guest_place(ByteView bytes) {
+  return parse_object<GuestPlace>(bytes);
+}
+
+base::Result<std::vector<ByteView>> split_delegations(ByteView bytes) {
+  std::vector<ByteView> out;
+  while (!bytes.empty()) {
+    const auto found = extent(bytes);
+    if (!found) return tl::unexpected(found.error());
+    if (found->kind != Kind::kMemberDelegation) return malformed("no member delegation");
+    out.push_back(bytes.first(found->size));
+    bytes = bytes.subspan(found->size);
+  }
+  return out;
 }
 
 }  // namespace entresol::layer::membership

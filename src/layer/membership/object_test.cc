@@ -35,7 +35,7 @@ TEST(Names, AreHashesOfWhatLasts) {
   EXPECT_TRUE(std::ranges::equal(layer, hash({text("entresol layer v1"), root})));
   Key key;
   key.fill(0x22);
-  for (std::uint8_t suite : {kSuiteEd25519, kSuiteGuestX25519}) {
+  for (std::uint8_t suite : {kSuiteEd25519, kSuiteShared, kSuiteGuestX25519}) {
     const std::uint8_t octet[1] = {suite};
     const base::Bytes expected = hash({text("entresol name v1"), layer, octet, key});
     const wire::Name name = name_of(layer, suite, key);
@@ -76,6 +76,30 @@ Grant some_grant(Authority& authority) {
                                          {wire::Name{authority.random.bytes<16>()}});
   grant.tags = {"guest"};
   return grant;
+}
+
+NameCertificate some_name(Authority& authority) {
+  NameCertificate body;
+  body.layer = authority.trust.layer();
+  body.key = authority.random.bytes<32>();
+  body.kind = NameKind::kService;
+  body.service = 0x80010203;
+  body.ipv4 = {100, 64, 0, 8};
+  body.validity = {kNow, kNow + kDay};
+  body.label = "web";
+  body.tags = {"front"};
+  body.issuer = authority.root.public_key;
+  return body;
+}
+MemberDelegation some_member_delegation(Authority& authority) {
+  MemberDelegation body;
+  body.layer = authority.trust.layer();
+  body.name = wire::Name{authority.random.bytes<16>()};
+  body.member = wire::Name{authority.random.bytes<16>()};
+  body.sequence = 0x0102030405060708;
+  body.weight = 3;
+  body.validity = {kNow, kNow + kDay};
+  return body;
 }
 
 TEST(Object, CertificateComesBack) {
@@ -244,6 +268,86 @@ TEST(Object, GrantComesBack) {
   EXPECT_EQ(back->body.issuer, authority.root.public_key);
 }
 
+TEST(Object, NameCertificateComesBack) {
+  Authority authority(12);
+  const NameCertificate body = some_name(authority);
+  const base::Bytes octets = sign(body, authority.root)->octets();
+  auto back = parse_name_certificate(octets);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->body.layer, body.layer);
+  EXPECT_EQ(back->body.key, body.key);
+  EXPECT_EQ(back->body.kind, NameKind::kService);
+  EXPECT_EQ(back->body.service, 0x80010203u);
+  EXPECT_EQ(back->body.ipv4, body.ipv4);
+  EXPECT_EQ(back->body.validity.not_after, kNow + kDay);
+  EXPECT_EQ(back->body.label, "web");
+  EXPECT_EQ(back->body.tags, body.tags);
+  EXPECT_EQ(back->body.issuer, authority.root.public_key);
+  EXPECT_EQ(back->body.name(), name_of(body.layer, kSuiteShared, body.key));
+  // layer, suite, key, kind, service, IPv4, times, label, one tag, issuer
+  ASSERT_EQ(octets.size(), 4u + 32 + 1 + 32 + 1 + 4 + 4 + 16 + 4 + 7 + 32 + 64);
+  EXPECT_EQ(octets[1], 6);
+  EXPECT_EQ(octets[36], 2) << "suite";
+  EXPECT_EQ(octets[69], 2) << "a service's";
+  EXPECT_EQ(base::load_be32(octets.data() + 70), 0x80010203u);
+}
+
+TEST(Object, AServiceIdGoesWithAServicesNameAlone) {
+  Authority authority(13);
+  NameCertificate body = some_name(authority);
+  base::Bytes octets = sign(body, authority.root)->octets();
+  octets[69] = 1;
+  EXPECT_FALSE(parse_name_certificate(octets));
+  octets[69] = 3;
+  EXPECT_FALSE(parse_name_certificate(octets));
+  octets[69] = 2;
+  EXPECT_TRUE(parse_name_certificate(octets));
+  std::fill_n(octets.begin() + 70, 4, std::uint8_t{0});
+  EXPECT_FALSE(parse_name_certificate(octets));
+  body.kind = NameKind::kShared;
+  EXPECT_FALSE(sign(body, authority.root));
+  body.service = 0;
+  EXPECT_TRUE(sign(body, authority.root));
+  body.kind = NameKind::kService;
+  EXPECT_FALSE(sign(body, authority.root));
+}
+
+TEST(Object, MemberDelegationComesBack) {
+  Authority authority(14);
+  const MemberDelegation body = some_member_delegation(authority);
+  const base::Bytes octets = sign(body, authority.root)->octets();
+  auto back = parse_member_delegation(octets);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->body.layer, body.layer);
+  EXPECT_EQ(back->body.name, body.name);
+  EXPECT_EQ(back->body.member, body.member);
+  EXPECT_EQ(back->body.sequence, body.sequence);
+  EXPECT_EQ(back->body.weight, 3);
+  EXPECT_EQ(back->body.validity.not_before, kNow);
+  EXPECT_EQ(back->body.validity.not_after, kNow + kDay);
+  ASSERT_EQ(octets.size(), 4u + 32 + 16 + 16 + 8 + 1 + 16 + 64);
+  EXPECT_EQ(octets[1], 7);
+}
+
+TEST(Object, MemberDelegationsStandOneBehindTheOther) {
+  Authority authority(15);
+  const auto some = [&] {
+    return sign(some_member_delegation(authority), authority.root)->octets();
+  };
+  const base::Bytes first = some(), second = some();
+  base::Bytes both = first;
+  both.insert(both.end(), second.begin(), second.end());
+  const auto parts = split_delegations(both);
+  ASSERT_TRUE(parts);
+  ASSERT_EQ(parts->size(), 2u);
+  EXPECT_TRUE(std::ranges::equal((*parts)[1], second));
+  EXPECT_TRUE(split_delegations({})->empty());
+  both.pop_back();
+  EXPECT_FALSE(split_delegations(both));
+  const base::Bytes other = sign(some_delegation(authority), authority.root)->octets();
+  EXPECT_FALSE(split_delegations(other)) << "an operator's delegation is none of a member";
+}
+
 // Whether the octets are an object of this kind that the key has signed.
 template <typename Parse>
 bool believed(Parse parse, const base::Bytes& octets, const Key& key) {
@@ -277,6 +381,11 @@ TEST(Object, EverySingleBitAndEveryOtherLengthIsRefused) {
   expect_every_change_refused(parse_registration,
                               sign(some_registration(authority), authority.root)->octets(), key);
   expect_every_change_refused(parse_grant, sign(some_grant(authority), authority.root)->octets(),
+                              key);
+  expect_every_change_refused(parse_name_certificate,
+                              sign(some_name(authority), authority.root)->octets(), key);
+  expect_every_change_refused(parse_member_delegation,
+                              sign(some_member_delegation(authority), authority.root)->octets(),
                               key);
 }
 

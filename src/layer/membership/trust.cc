@@ -95,4 +95,45 @@ base::Result<Registration> Trust::registration(base::ByteView bytes, const Certi
   return body;
 }
 
+base::Result<NameCertificate> Trust::name_certificate(base::ByteView chain, base::UnixSeconds now,
+                                                      base::UnixSeconds* until) const {
+  auto issuer = resolve_issuer(chain, now);
+  if (!issuer) return tl::unexpected(issuer.error());
+  auto body = believe(parse_name_certificate(issuer->object), layer_, issuer->key, now);
+  if (body && until != nullptr) *until = std::min(issuer->until, body->validity.not_after);
+  return body;
+}
+
+base::Result<MemberDelegation> Trust::member_delegation(base::ByteView bytes,
+                                                        const NameCertificate& of,
+                                                        base::UnixSeconds now) const {
+  auto object = parse_member_delegation(bytes);
+  if (!object) return tl::unexpected(object.error());
+  const MemberDelegation& body = object->body;
+  if (body.layer != layer_)
+    return base::fail(code::kWrongLayer, "member delegation belongs to another layer");
+  if (body.name != of.name() || !object->signed_by(of.key))
+    return base::fail(code::kCertificateUntrusted,
+                      "member delegation is not signed by the key of '" + of.label + "'");
+  if (!body.validity.holds(now))
+    return base::fail(code::kCertificateExpired,
+                      "member delegation of '" + of.label + "' is not valid at this time");
+  return body;
+}
+
+base::Result<GuestPlace> Trust::guest_place(base::ByteView bytes, const Certificate& node,
+                                            base::UnixSeconds now) const {
+  auto object = parse_guest_place(bytes);
+  if (!object) return tl::unexpected(object.error());
+  const GuestPlace& body = object->body;
+  if (body.layer != layer_)
+    return base::fail(code::kWrongLayer, "guest's registration belongs to another layer");
+  if (node.role != Role::kNode || body.node != node.name() || !object->signed_by(node.identity))
+    return base::fail(code::kCertificateUntrusted,
+                      "guest's registration is not signed by the node '" + node.label + "'");
+  if (now >= body.not_after)
+    return base::fail(code::kCertificateExpired, "guest's registration has ended");
+  return body;
+}
+
 }  // namespace entresol::layer::membership

@@ -26,6 +26,16 @@ class Trust {
   // A registration is believed if the certified identity signed it, for its own name, and its lease has not ended.
   base::Result<Registration> registration(base::ByteView bytes, const Certificate& of,
                                           base::UnixSeconds now) const;
+  base::Result<NameCertificate> name_certificate(base::ByteView chain, base::UnixSeconds now,
+                                                 base::UnixSeconds* until = nullptr) const;
+  // A member delegation, or that one was taken back (weight 0), is believed if the shared name's key signed it, for that
+  // name. Errors as a certificate's.
+  base::Result<MemberDelegation> member_delegation(base::ByteView bytes, const NameCertificate& of,
+                                                   base::UnixSeconds now) const;
+  // A guest's place is believed if the node that it names has signed it, and its lease has not ended. Whether the guest's
+  // grant lets that node is asked elsewhere.
+  base::Result<GuestPlace> guest_place(base::ByteView bytes, const Certificate& node,
+                                       base::UnixSeconds now) const;
 
  private:
   struct Issuer {

@@ -307,6 +307,7 @@ DropReason Agent::inbound(const wire::HeaderView& view, base::TimePoint now,
   if (keys == nullptr) {
     const base::Bytes reset = sessions_.reset_for(view.payload(), now);
     if (!reset.empty()) handshakes_.push_back({view.destination(), view.source(), reset});
+    note_caller(view);
     return DropReason::session_unknown;
   }
   Session& session = *keys->session;

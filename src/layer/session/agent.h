@@ -151,6 +151,7 @@ class Agent {
   static constexpr std::size_t kArenaFull = kArena - 160 * 1024;
   static constexpr std::size_t kMaxWaiting = 128 * 1024;  // octets per session
   static constexpr std::size_t kMaxWaitingPackets = 64;
+  static constexpr std::size_t kMaxCallers = 64;  // of a batch
   static constexpr std::size_t kMaxEchoes = 256;  // until they are taken: anybody may send more
 
   Session* session_to(const inner::IpPacket& ip, const wire::Name& local);
@@ -158,7 +159,8 @@ class Agent {
                            const inner::Offload& offload, const wire::Name& local,
                            base::TimePoint now);
   void ask_node(base::TimePoint now);
-  void answer_lookup(const wire::ControlView& message, const wire::HeaderView& view);
+  void answer_lookup(const wire::ControlView& message, const wire::HeaderView& view,
+                     base::UnixSeconds today);
   void take_answer(const wire::ControlView& message, base::TimePoint now, std::int64_t unix_nanos);
   bool knows(const Sought& sought) const;
   void refuse_waiting(const std::vector<Lookups::Waiting>& waiting);
@@ -176,6 +178,8 @@ class Agent {
   void send_waiting(base::TimePoint now);
   void fail_waiting();
   void answer_waiting(Session& session, inner::IcmpError error);
+  void note_caller(const wire::HeaderView& view);
+  void call_back(base::TimePoint now, std::int64_t unix_nanos);
   void send_handshakes();
   void send_keepalive(Session& session);
   bool opener_agrees(bool far_opened, const Session& session, const inner::IpPacket& ip,
@@ -219,6 +223,8 @@ class Agent {
   std::vector<Reply> replies_;
   std::vector<EchoResult> echoes_;
   std::vector<HandshakeOut> handshakes_;
+  std::vector<std::pair<wire::Name, wire::Name>>
+      callers_;  // a name of here, and who is to be called
   inner::Segmenter segmenter_;
 };
 

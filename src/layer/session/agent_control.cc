@@ -156,8 +156,32 @@ void Agent::ask_node(base::TimePoint now) {
   }
 }
 
+namespace {
+
+// Beside headers of all links on its way.
+constexpr std::size_t kAnswerRoom = 1150;
+
+// Hosts know no places of guests: their node does.
+base::Bytes answer_with(std::uint32_t id, const membership::Objects& objects, bool to_node) {
+  if (!objects.grant.empty() && to_node && !objects.registration.empty())
+    return wire::emit_answer(id, wire::AnswerKind::placed_guest, objects.grant,
+                             objects.registration);
+  if (!objects.grant.empty())
+    return wire::emit_answer(id, wire::AnswerKind::guest, objects.grant, {});
+  if (!objects.certificate.empty())
+    return wire::emit_answer(id, wire::AnswerKind::member, objects.certificate,
+                             objects.registration);
+  if (!objects.name_certificate.empty())
+    return wire::emit_answer(id, wire::AnswerKind::name, objects.name_certificate,
+                             objects.delegations);
+  return wire::emit_answer(id, wire::AnswerKind::unknown, {}, {});
+}
+
+}  // namespace
+
 // At a node. The pipeline has held the source to its link already.
-void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderView& view) {
+void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderView& view,
+                          base::UnixSeconds today) {
   const base::ByteView key = message.lookup_key();
   const membership::Member* member = nullptr;
   switch (message.lookup_kind()) {
@@ -171,17 +195,15 @@ void Agent::answer_lookup(const wire::ControlView& message, const wire::HeaderVi
       member = membership_.find_label({reinterpret_cast<const char*>(key.data()), key.size()});
       break;
   }
-  const membership::Objects objects =
+  membership::Objects objects =
       member == nullptr ? membership::Objects{} : membership_.objects(member->name);
-  auto kind = wire::AnswerKind::unknown;
-  if (!objects.grant.empty()) {
-    kind = wire::AnswerKind::guest;
-  } else if (!objects.certificate.empty()) {
-    kind = wire::AnswerKind::member;
-  }
-  const base::Bytes told = wire::emit_answer(
-      message.info(), kind, kind == wire::AnswerKind::guest ? objects.grant : objects.certificate,
-      objects.registration);
+  if (!objects.name_certificate.empty())
+    objects.delegations = membership_.delegations_for(
+        member->name, view.source(),
+        kAnswerRoom - std::min(kAnswerRoom, objects.name_certificate.size()), today);
+  const membership::Member* asker = membership_.find(view.source());
+  const base::Bytes told =
+      answer_with(message.info(), objects, asker != nullptr && asker->is_node());
   if (!told.empty())
     send_control(membership_.own().name, view.source(), wire::service::kMember, kDefaultTtl, told);
 }
@@ -197,6 +219,8 @@ void Agent::take_answer(const wire::ControlView& message, base::TimePoint now,
     (void)membership_.learn(first, message.answer_second(), today);
   } else if (message.answer_kind() == wire::AnswerKind::guest) {
     (void)membership_.learn_guest(std::move(first), today, *resolver_);
+  } else if (message.answer_kind() == wire::AnswerKind::name) {
+    (void)membership_.learn_name(first, message.answer_second(), today);
   }
   const bool found = knows(*asked);
   auto waiting = lookups_.answered(message.info(), found, now);
@@ -239,8 +263,24 @@ DropReason Agent::handshake(const wire::HeaderView& view, base::TimePoint now,
                             std::int64_t unix_nanos) {
   const DropReason reason = sessions_.handle(view.payload(), view.destination(), view.source(), now,
                                              unix_nanos, handshakes_);
+  const bool initiation = !view.payload().empty() && view.payload()[0] == 0x10;
+  if (initiation && reason == DropReason::handshake_mac1) note_caller(view);
   after_batch(now, unix_nanos);
   return reason;
+}
+
+// A guest of this node is called with another node's key, or spoken to in a session with another node: by who does not know
+// that it has moved, or never knew where it is. The handshake that comes from here shows whose key counts.
+void Agent::note_caller(const wire::HeaderView& view) {
+  if (membership_.speaks_for(view.destination()) && callers_.size() < kMaxCallers)
+    callers_.emplace_back(view.destination(), view.source());
+}
+
+void Agent::call_back(base::TimePoint now, std::int64_t unix_nanos) {
+  for (const auto& [local, far] : callers_)
+    if (Session* session = sessions_.open(local, far))
+      sessions_.call(*session, now, unix_nanos, handshakes_);
+  callers_.clear();
 }
 
 void Agent::send_handshakes() {
@@ -332,7 +372,7 @@ DropReason Agent::control(const wire::HeaderView& view, const wire::Name& truste
     add_echo({message.echo_identifier(), message.echo_sequence(), view.source(), true,
               wire::ControlType::echo_reply, ""});
   } else if (message.type() == wire::ControlType::lookup) {
-    if (trusted == membership_.own().name) answer_lookup(message, view);
+    if (trusted == membership_.own().name) answer_lookup(message, view, unix_nanos / 1'000'000'000);
   } else if (message.type() == wire::ControlType::answer) {
     if (resolver_ && view.source() == *resolver_) take_answer(message, now, unix_nanos);
   } else {
@@ -351,6 +391,9 @@ bool Agent::may_report(const wire::Name& reporter, const wire::Quote& quote,
                        const wire::Name& trusted) const {
   if (reporter == trusted || reporter == quote.destination() || reporter == membership_.own().name)
     return true;
+  // A guest's node, whatever its grant names: it is who the session is with.
+  const auto session = sessions_.all().find({quote.source(), quote.destination()});
+  if (session != sessions_.all().end() && session->second->speaker == reporter) return true;
   const auto* far = membership_.find(quote.destination());
   return far != nullptr && std::find(far->attachments.begin(), far->attachments.end(), reporter) !=
                                far->attachments.end();
@@ -428,6 +471,7 @@ void Agent::answer(inner::IcmpError error, std::uint32_t mtu, base::ByteView pac
 
 void Agent::after_batch(base::TimePoint now, std::int64_t unix_nanos) {
   ask_node(now);
+  call_back(now, unix_nanos);
   sessions_.report(now, unix_nanos, handshakes_);
   send_handshakes();
   send_waiting(now);

@@ -119,6 +119,14 @@ bool Sessions::show(Session& session, std::uint64_t generation, base::TimePoint 
   return true;
 }
 
+void Sessions::call(Session& session, base::TimePoint now, std::int64_t unix_nanos,
+                    std::vector<HandshakeOut>& out) {
+  if (!membership_.standing(unix_nanos / 1'000'000'000)) return;
+  security::Events events;
+  machine_.rekey(present_peer(session), now, unix_nanos, events);
+  carry_out(events, out);
+}
+
 void Sessions::end(Session& session) {
   std::vector<HandshakeOut> nothing;
   forget_peers(std::vector<security::PeerId>(session.peers), nothing);

@@ -84,6 +84,9 @@ class Sessions {
   // the key that the far end has now. False if it has, or there are no keys: else ask again after a while.
   bool show(Session& session, std::uint64_t generation, base::TimePoint now,
             std::int64_t unix_nanos, std::vector<HandshakeOut>& out);
+  // New keys, with the far end's present key, though there may be some: the far end has lost its own, or never had any.
+  void call(Session& session, base::TimePoint now, std::int64_t unix_nanos,
+            std::vector<HandshakeOut>& out);
   // Forgets the session and its keys.
   void end(Session& session);
   // The answer to a record for which there are no keys; empty: none.
