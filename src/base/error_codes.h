@@ -51,7 +51,7 @@ inline constexpr std::string_view kDelegationEnded = "E0524";
 inline constexpr std::string_view kApiTokenUnknown = "E0525";
 inline constexpr std::string_view kScopeMissing = "E0526";
 inline constexpr std::string_view kNameKeyElsewhere =
-    "E0527";  // a shared name's key is its owner's
+    "E0527";                                               // a shared name's key is its owner's
 inline constexpr std::string_view kStoreLocked = "E0530";  // by another process
 inline constexpr std::string_view kStoreFull = "E0531";    // the disk is
 inline constexpr std::string_view kStoreNewer = "E0532";   // of a newer version of the program
