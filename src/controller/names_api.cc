@@ -40,7 +40,7 @@ Api::Answer Api::create_name(const Call& call) {
   const bool owned = !fields.text("key").empty();
   const base::Bytes key = owned ? fields.octets("key", 32) : base::Bytes(32);
   if (auto fine = fields.error(); !fine) return tl::unexpected(fine.error());
-  if (kind != "" && kind != "shared" && kind != "service")
+  if (!kind.empty() && kind != "shared" && kind != "service")
     return base::fail(code::kConfigBadValue, "'kind' has to be \"shared\" or \"service\"");
   request.kind = kind == "service" ? NameKind::kService : NameKind::kShared;
   if (owned) std::copy(key.begin(), key.end(), request.key.emplace().begin());

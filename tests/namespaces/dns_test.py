@@ -200,6 +200,7 @@ def test_guest(bench: Lab) -> None:
     alice = edge.layer("alice")
     guest = Guest(edge, "carol")
     names = ipaddress.ip_network((alice["address"], 32), strict=False)
+    shared = edge.bench_name("web", "bob")
     check(guest.servers == ["100.127.255.254", str(names[0x35])] and guest.domain == "edge.internal", f"DNS = {guest.servers}")
     for server in guest.servers:
         at = f"@{server}"
@@ -207,6 +208,7 @@ def test_guest(bench: Lab) -> None:
         check(edge.short("carol", at, "alice.edge.internal", "A") == [alice["ipv4"]], f"A {at}")
         check(edge.short("carol", at, "-x", alice["address"]) == ["alice.edge.internal."], f"-x {at}")
         check(edge.short("carol", at, "-x", alice["ipv4"]) == ["alice.edge.internal."], f"-x {at}")
+        check(edge.short("carol", at, "web.edge.internal", "AAAA") == [shared["name"]], f"AAAA of a shared name {at}")
         check(edge.short("carol", at, "carol.edge.internal", "A") != [], f"carol herself {at}")
         check("status: NXDOMAIN" in edge.dig("carol", at, "nobody.edge.internal"), f"nobody {at}")
         check(edge.short("carol", at, "www.example.org") == [ELSEWHERE], f"another name {at}")

@@ -1,4 +1,4 @@
-// Guests of this node come and go, and their grants are renewed.
+// Guests of this node come and go, and their grants are renewed; and names that members share are heard of.
 #include <utility>
 
 #include "base/error_codes.h"
@@ -35,6 +35,14 @@ base::Result<wire::Name> Member::learn_guest(LayerIndex index, base::Bytes grant
   if (layer.guest_links.contains(*name) && membership.objects(*name).grant != before)
     took_grant(index, *name, left);
   follow_moves(index);
+  due_ = true;
+  return name;
+}
+
+base::Result<wire::Name> Member::learn_name(LayerIndex layer, base::ByteView certificate_chain,
+                                            base::ByteView delegations, base::UnixSeconds now) {
+  auto name = layers_[layer]->membership.learn_name(certificate_chain, delegations, now);
+  follow_moves(layer);
   due_ = true;
   return name;
 }

@@ -130,14 +130,6 @@ base::Result<wire::Name> Member::learn(LayerIndex layer, base::ByteView certific
   return name;
 }
 
-base::Result<wire::Name> Member::learn_name(LayerIndex layer, base::ByteView certificate_chain,
-                                            base::ByteView delegations, base::UnixSeconds now) {
-  auto name = layers_[layer]->membership.learn_name(certificate_chain, delegations, now);
-  follow_moves(layer);
-  due_ = true;
-  return name;
-}
-
 base::Result<LinkId> Member::dial(LayerIndex index, const wire::Name& node,
                                   const base::Endpoint& endpoint, std::uint16_t max_packet) {
   Layer& layer = *layers_[index];

@@ -33,8 +33,8 @@ class SharedNamesTest : public testing::Test {
   bool node_hears(const Bytes& delegations) {
     return (*star.node)->learn_name(0, certified(kNow + kDay), delegations, kNow).has_value();
   }
-  bool asks(session::Sought sought) {
-    a()->seek(0, std::move(sought), world().now, world().unix_nanos());
+  bool asks(const session::Sought& sought) {
+    a()->seek(0, sought, world().now, world().unix_nanos());
     world().run_for(seconds(1));
     return at_a().find_label("web") != nullptr;
   }

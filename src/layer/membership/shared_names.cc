@@ -96,6 +96,7 @@ std::vector<wire::Name> Membership::preferred(const wire::Name& shared, const wi
       order.emplace_back(-score(shared, asker, each), each.member);
   std::ranges::sort(order);
   std::vector<wire::Name> out;
+  out.reserve(order.size());
   for (const auto& [rank, member] : order) out.push_back(member);
   return out;
 }
