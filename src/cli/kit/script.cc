@@ -57,8 +57,9 @@ class Cutter {
     std::vector<Word> out;
     for (;;) {
       while (at_ < line_.size() && is_blank(line_[at_])) ++at_;
+      if (wrong_) break;
       end_ = at_;
-      if (at_ == line_.size() || line_[at_] == '#' || wrong_) break;
+      if (at_ == line_.size() || line_[at_] == '#') break;
       out.push_back(word());
     }
     return out;
@@ -100,6 +101,7 @@ class Cutter {
       char c = line_[at_];
       if (c == '"') break;
       if (c == '\\') c = escaped();
+      if (wrong_) return;
       out += c;
     }
     ++at_;

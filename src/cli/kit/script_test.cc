@@ -96,6 +96,7 @@ TEST(Script, ErrorsSayWhereAndWhat) {
   EXPECT_EQ(error("expect log \"a"), "E0723 a.script:1:12: a '\"' that does not end on its line");
   EXPECT_EQ(error("expect log \"a\"b"), "E0723 a.script:1:15: a blank is missing behind '\"'");
   EXPECT_EQ(error("expect log \"\\q\"").substr(0, 20), "E0723 a.script:1:13:");
+  EXPECT_EQ(error("expect log \"a\\").substr(0, 20), "E0723 a.script:1:14:");
   EXPECT_EQ(error("expect log a"),
             "E0723 a.script:1:12: expected a part of the log's line in quotes");
   EXPECT_EQ(error("expect hold keep"), "E0723 a.script:1:13: 'keep' is no part of 'hold'");
