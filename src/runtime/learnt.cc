@@ -77,11 +77,14 @@ std::vector<Json> Learnt::items() const {
 }
 
 void Learnt::load() {
+  auto text = io::read_text_file(directory_ + "/directory.json", kMaxState);
+  take(text ? *text : "");
+}
+
+void Learnt::take(std::string_view text) {
   items_.clear();
   revision_.clear();
-  auto text = io::read_text_file(directory_ + "/directory.json", kMaxState);
-  if (!text) return;
-  const Json state = Json::parse(*text, nullptr, false);
+  const Json state = Json::parse(text, nullptr, false);
   if (!state.is_object() || !state.contains("items") || !state["items"].is_object()) return;
   for (const auto& [about, item] : state["items"].items()) keep_item(item, about);
   if (state.contains("revision") && state["revision"].is_string())

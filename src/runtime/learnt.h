@@ -39,6 +39,7 @@ class Learnt {
   std::vector<Json> items() const;  // members first, then guests, what was revoked last
   // A file that is missing or broken is an empty one.
   void load();
+  void take(std::string_view text);  // the same of text() instead of the file
   base::Result<void> save() const { return write(directory_, text()); }
   // The same in two steps: writing waits for the disk, and may be done by another thread.
   std::string text() const;
