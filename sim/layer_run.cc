@@ -301,7 +301,8 @@ class LayerRun final : public MemberMachine::Observer {
     const base::Bytes as_sent = payload_of(number, sent.size);
     if (!std::equal(payload.begin(), payload.end(), as_sent.begin(), as_sent.end()))
       violated(name + " was changed");
-    if (!layer::inner::test::checksums_right(base::Bytes(packet.begin(), packet.end()))) violated(name + " has a wrong checksum");
+    if (!layer::inner::test::checksums_right(base::Bytes(packet.begin(), packet.end())))
+      violated(name + " has a wrong checksum");
     const auto node = std::find_if(nodes_.begin(), nodes_.end(),
                                    [&](const auto& each) { return each->address() == from; });
     if (node == nodes_.end()) return violated(name + " did not come from a node");
@@ -451,19 +452,48 @@ class LayerRun final : public MemberMachine::Observer {
   }
   std::string whereabouts(std::size_t host) const {
     const MemberMachine& machine = *hosts_[host];
-    const std::string label = machine.birth().label;
-    if (!machine.running()) return label + " is down";
-    const auto dialled = machine.node();
-    std::string out = label + (machine.attached() ? " is attached to " : " has dialled ");
+    if (!machine.running()) return machine.birth().label + " is down";
+    const auto& own = machine.member().membership(0).own();
+    const auto at = machine.node();
+    std::string out = machine.birth().label +
+                      (machine.attached() ? " is attached to " : " has dialled ") +
+                      (at ? label_of(*at) : "nobody");
+    const auto& registrations = controller_.authority().registrations();
+    const auto registered = registrations.find(machine.name());
+    out += registered == registrations.end()             ? "; not registered"
+           : registered->second.sequence != own.sequence ? "; registered as it was"
+                                                         : "; registered";
     for (const auto& node : nodes_) {
-      if (dialled == node->name()) out += node->birth().label;
-      if (!node->running()) continue;
+      out += "; " + node->birth().label;
+      if (!node->running()) {
+        out += " is down";
+        continue;
+      }
       const auto* known = node->member().membership(0).find(machine.name());
-      const auto* place = node->member().tables().layers[0].names.find(machine.name());
-      out += " (" + node->birth().label + ": " + (known == nullptr ? "unknown" : "known") +
-             (place == nullptr ? ", nowhere)" : ", placed)");
+      const auto& tables = node->member().tables();
+      const auto* place = tables.layers[0].names.find(machine.name());
+      out += " (policy " + std::to_string(node->enrolment().policy_revision()) +
+             (node->enrolment().last_error().empty() ? "" : ", no controller") + ")";
+      out += known == nullptr                  ? " does not know it"
+             : known->sequence == own.sequence ? " knows it"
+                                               : " knows it as it was";
+      if (known != nullptr && !known->attachments.empty())
+        out += " at " + label_of(known->attachments.front());
+      if (place == nullptr) {
+        out += ", nowhere";
+      } else {
+        const auto& link = tables.links[place->link];
+        out += link.name == machine.name() ? ", on its link" : ", over " + label_of(link.name);
+        if (!link.send) out += " without keys";
+      }
     }
     return out;
+  }
+  std::string label_of(const wire::Name& name) const {
+    for (const auto* machines : {&nodes_, &hosts_})
+      for (const auto& machine : *machines)
+        if (machine->name() == name) return machine->birth().label;
+    return "?";
   }
 
   // The controller's machine dies without having written what it had not to.
@@ -479,11 +509,17 @@ class LayerRun final : public MemberMachine::Observer {
     while (timeline_.now < began + renewal + kSettled && !all_registered())
       timeline_.run_for(seconds(5));
     counts_.registered_after = seconds_of(timeline_.now - began);
-    const auto& registrations = controller_.authority().registrations();
     for (const auto* machines : {&nodes_, &hosts_})
       for (const auto& machine : *machines)
-        if (is_member(*machine) && !registrations.contains(machine->name()))
+        if (is_member(*machine) && !is_registered(*machine))
           violated(machine->birth().label + " is not registered one renewal after the loss");
+  }
+  // As it shows itself.
+  bool is_registered(const MemberMachine& machine) const {
+    const auto& registrations = controller_.authority().registrations();
+    const auto found = registrations.find(machine.name());
+    return found != registrations.end() &&
+           found->second.sequence == machine.member().membership(0).own().sequence;
   }
   bool is_member(const MemberMachine& machine) const {
     const auto& who = machines_.at(machine.station());
@@ -491,10 +527,9 @@ class LayerRun final : public MemberMachine::Observer {
   }
   bool all_registered() const {
     if (!controller_.up()) return false;
-    const auto& registrations = controller_.authority().registrations();
     for (const auto* machines : {&nodes_, &hosts_})
       for (const auto& machine : *machines)
-        if (is_member(*machine) && !registrations.contains(machine->name())) return false;
+        if (is_member(*machine) && !is_registered(*machine)) return false;
     return true;
   }
 

@@ -17,7 +17,6 @@ using std::chrono::seconds;
 
 constexpr std::uint16_t kUnderlayMtu = 1500;
 constexpr base::UnixSeconds kLease = 24 * 3600;
-constexpr base::Duration kSaveInterval = seconds(2);
 constexpr std::size_t kRoom = 64;  // before an application's packet, for headers
 
 member::MemberConfig config_of(bool node) {
@@ -319,14 +318,19 @@ void MemberMachine::keep_learnt(base::Duration wait) {
 // The disk takes its time, and the power may go meanwhile.
 void MemberMachine::save() {
   process_->save_at.reset();
-  if (process_->saving) return keep_learnt(kSaveInterval);
+  process_->save_again = process_->saving;
+  if (process_->saving) return;
   process_->saving = true;
-  timeline_.after(milliseconds(1 + random_.below(50)),
-                  [this, life = life_, text = process_->learnt.text()] {
-                    if (life != life_) return;
-                    disk_.directory = text;
-                    process_->saving = false;
-                  });
+  const auto takes = milliseconds(1 + random_.below(random_.chance(80) ? 50 : 2000));
+  timeline_.after(takes, [this, life = life_, mark = process_->enrolment.mark(),
+                          text = process_->learnt.text()] {
+    if (life != life_) return;
+    disk_.directory = text;
+    process_->saving = false;
+    if (process_->save_again) save();
+    process_->enrolment.kept(mark, true, clocks());
+    settle();
+  });
 }
 
 }  // namespace entresol::sim

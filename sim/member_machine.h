@@ -82,7 +82,7 @@ class MemberMachine final : private layer::member::Output, private runtime::Enro
     runtime::EnrolmentCore enrolment;
     std::optional<layer::member::WayIn> way_in;
     std::optional<base::TimePoint> save_at;
-    bool saving = false;
+    bool saving = false, save_again = false;
   };
   struct Asked {
     Ask ask;

@@ -14,8 +14,6 @@ namespace directory = layer::directory;
 namespace membership = layer::membership;
 using directory::Ask;
 
-constexpr base::Duration kSaveInterval = std::chrono::seconds(2);
-
 http::Destination destination_of(const config::LayerIdentity& config) {
   http::Destination destination;
   for (const config::Address& address : config.controller->addresses)
@@ -120,14 +118,21 @@ void Enrolment::keep_learnt(base::Duration wait) {
 }
 
 void Enrolment::save() {
-  if (saving_.joinable()) return keep_learnt(kSaveInterval);
-  saving_ = std::thread([this, directory = learnt_.directory(), text = learnt_.text()] {
-    auto kept = Learnt::write(directory, text);
-    runtime_.loop().post([this, kept = std::move(kept)] {
-      saving_.join();
-      if (!kept) unwritable(kept.error());
-    });
-  });
+  save_again_ = saving_.joinable();
+  if (save_again_) return;
+  saving_ = std::thread(
+      [this, mark = core_.mark(), directory = learnt_.directory(), text = learnt_.text()] {
+        auto kept = Learnt::write(directory, text);
+        runtime_.loop().post([this, mark, kept = std::move(kept)] { saved(mark, kept); });
+      });
+}
+
+void Enrolment::saved(const EnrolmentCore::Mark& mark, const base::Result<void>& kept) {
+  saving_.join();
+  if (!kept) unwritable(kept.error());
+  if (save_again_) save();
+  core_.kept(mark, kept.has_value(), clocks());
+  wake();
 }
 
 // ---- for people ----------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ class Enrolment final : private EnrolmentOutside {
   void unwritable(const base::Error& error);
   void wake();
   void save();
+  void saved(const EnrolmentCore::Mark& mark, const base::Result<void>& kept);
 
   Runtime& runtime_;
   layer::member::LayerIndex layer_;
@@ -61,6 +62,7 @@ class Enrolment final : private EnrolmentOutside {
   // Packets do not wait for the disk: a thread of its own writes.
   io::TimerId save_timer_{};
   std::thread saving_;
+  bool save_again_ = false;  // at once
 };
 
 }  // namespace entresol::runtime

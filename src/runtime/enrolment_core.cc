@@ -34,6 +34,12 @@ std::string text_of(const Json& object, const char* key) {
              : std::string();
 }
 
+// A registration that was handed in and refused for good.
+bool needs_no_more(std::string_view error) {
+  return error == base::code::kRegistrationOld || error == base::code::kMemberUnknown ||
+         error == base::code::kMemberRevoked;
+}
+
 }  // namespace
 
 EnrolmentCore::EnrolmentCore(layer::member::Member& member, layer::member::LayerIndex layer,
@@ -49,6 +55,7 @@ void EnrolmentCore::start(std::span<const membership::Objects> nodes, Now now) {
     // Nobody may open anything until it is known who may.
     outside_.set_policy(layer::policy::Policy({}), 0);
     take_learnt(now);
+    policy_kept_ = policy_revision_;
   }
   registrar_.emplace(membership().own().name, node_, nodes_known, now.unix_seconds());
   certified(now);
@@ -80,6 +87,21 @@ void EnrolmentCore::ask_due(Now now) {
   for (const Ask one : registrar_->due(now.unix_seconds())) ask(one, now);
 }
 
+http::Request EnrolmentCore::registration_of(const wire::Name& name, Now now) const {
+  const membership::Objects shown = membership().objects(name);
+  return signed_request("PUT", "/v1/registration",
+                        {{"certificate", directory::to_base64url(shown.certificate)},
+                         {"registration", directory::to_base64url(shown.registration)}},
+                        now);
+}
+
+// Of those that have not ended meanwhile. With none left it is the own registration, which never hurts.
+http::Request EnrolmentCore::hand_in(Now now) {
+  std::erase_if(lost_, [&](const auto& name) { return membership().find(name) == nullptr; });
+  handed_in_ = lost_.empty() ? membership().own().name : *lost_.begin();
+  return registration_of(handed_in_, now);
+}
+
 http::Request EnrolmentCore::signed_request(std::string method, std::string target, Json body,
                                             Now now) const {
   http::Request request;
@@ -107,20 +129,20 @@ void EnrolmentCore::ask(Ask ask, Now now) {
       request = signed_request("GET", "/v1/nodes", nullptr, now);
       break;
     case Ask::kRegister:
-      request = signed_request("PUT", "/v1/registration",
-                               {{"certificate", directory::to_base64url(own.own_certificate())},
-                                {"registration", directory::to_base64url(own.own_registration())}},
-                               now);
+      request = registration_of(own.own().name, now);
       break;
     case Ask::kWatch: {
       std::string target = "/v1/directory?wait=" + std::to_string(watching_ ? kWatchSeconds : 0);
       if (!learnt_.revision().empty()) target += "&since=" + learnt_.revision();
-      target += "&policy=" + std::to_string(policy_revision_);  // acknowledges it
+      target += "&policy=" + std::to_string(policy_kept_);  // acknowledges it
       request = signed_request("GET", std::move(target), nullptr, now);
       patience.answer = std::chrono::seconds(kWatchSeconds + 15);
       patience.body_bytes = kWatchBody;
       break;
     }
+    case Ask::kHandIn:
+      request = hand_in(now);
+      break;
   }
   outside_.ask(ask, std::move(request), patience);
 }
@@ -128,7 +150,10 @@ void EnrolmentCore::ask(Ask ask, Now now) {
 void EnrolmentCore::answered(Ask ask, base::Result<http::Response> response, Now now) {
   auto checked = http::check(std::move(response));
   bool ok = false;
-  if (checked) {
+  if (ask == Ask::kHandIn && !checked && needs_no_more(checked.error().code)) {
+    ok = true;
+    checked = http::Response{};
+  } else if (checked) {
     const Json answer = Json::parse(checked->body, nullptr, false);
     ok = take(ask, answer, now);
     if (!ok)
@@ -143,7 +168,24 @@ void EnrolmentCore::answered(Ask ask, base::Result<http::Response> response, Now
     }
     last_error_ = error;
   }
-  registrar_->done(ask, ok, now.unix_seconds());
+  if (ask == Ask::kHandIn && ok) {
+    lost_.erase(handed_in_);
+    if (!lost_.empty()) registrar_->hand_in_wanted();
+  }
+  if (ask == Ask::kWatch && ok && urgent_ > kept_) {
+    held_ = true;
+  } else {
+    registrar_->done(ask, ok, now.unix_seconds());
+  }
+}
+
+// A disk that fails holds nothing up; but then nothing new is acknowledged.
+void EnrolmentCore::kept(const Mark& mark, bool on_disk, Now now) {
+  if (on_disk) policy_kept_ = mark.policy_revision;
+  kept_ = std::max(kept_, mark.number);
+  if (!held_ || urgent_ > kept_) return;
+  held_ = false;
+  registrar_->done(Ask::kWatch, true, now.unix_seconds());
 }
 
 bool EnrolmentCore::take(Ask ask, const Json& answer, Now now) {
@@ -151,6 +193,7 @@ bool EnrolmentCore::take(Ask ask, const Json& answer, Now now) {
     case Ask::kRenew:
       return take_admission(answer, now);
     case Ask::kRegister:
+    case Ask::kHandIn:
       return answer.is_object();
     case Ask::kNodes:
       return answer.is_object() && answer.contains("nodes") && take_nodes(answer["nodes"], now);
@@ -199,10 +242,14 @@ bool EnrolmentCore::take_nodes(const Json& nodes, Now now) {
 
 bool EnrolmentCore::take_changes(const Json& answer, Now now) {
   if (!answer.is_object() || !answer.contains("items") || !answer["items"].is_array()) return false;
-  if (answer.contains("whole") && answer["whole"] == true && whole_) learnt_.forget_items();
+  if (answer.contains("whole") && answer["whole"] == true && whole_) {
+    learnt_.forget_items();
+    named_.emplace();
+  }
   for (const Json& item : answer["items"])
     if (const std::string about = apply(item, now); !about.empty()) learnt_.keep_item(item, about);
   const bool more = answer.contains("more") && answer["more"] == true;
+  if (named_ && !more) compare_whole();
   whole_ = !more;
   watching_ = !more;
   learnt_.set_revision(text_of(answer, "revision"));
@@ -211,10 +258,37 @@ bool EnrolmentCore::take_changes(const Json& answer, Now now) {
     const bool urgent =
         std::any_of(answer["items"].begin(), answer["items"].end(),
                     [](const Json& item) { return text_of(item, "kind") != "member"; });
+    urgent_ += urgent;
     outside_.keep_learnt(urgent ? base::Duration(0) : kSaveInterval);
     outside_.nodes_changed();
   }
   return true;
+}
+
+// A controller that starts again may have lost registrations, and has others as they were. Of the hosts that are attached
+// here the newest are known here.
+void EnrolmentCore::look_for_loss(const wire::Name& name, const base::Bytes& registration) {
+  if (!named_) return;
+  named_->insert(name);
+  if (membership().objects(name).registration == registration) return;
+  const auto& own = membership().own();
+  const auto* known = membership().find(name);
+  if (name == own.name) {
+    registrar_->registration_changed();
+  } else if (known != nullptr && known->is_host() && known->attached_to(own.name)) {
+    lost_.insert(name);
+  }
+}
+
+// And of some it knows nothing at all.
+void EnrolmentCore::compare_whole() {
+  const auto& own = membership().own();
+  for (const auto& [name, known] : membership().all())
+    if (known.is_host() && known.attached_to(own.name) && !named_->contains(name))
+      lost_.insert(name);
+  if (!named_->contains(own.name)) registrar_->registration_changed();
+  named_.reset();
+  if (!lost_.empty()) registrar_->hand_in_wanted();
 }
 
 // What the item is about; empty if it is not believed, or of a kind that is not known here.
@@ -238,9 +312,11 @@ std::string EnrolmentCore::apply_member(const Json& item, Now now) {
   const base::Bytes certificate = octets_of(item, "certificate");
   const auto believed = membership().trust().certificate(certificate, now.unix_seconds());
   if (!believed) return {};
+  const base::Bytes registration = octets_of(item, "registration");
   member_.readmit(layer_, believed->name());
   if (believed->name() != membership().own().name)
-    (void)member_.learn(layer_, certificate, octets_of(item, "registration"), now.unix_seconds());
+    (void)member_.learn(layer_, certificate, registration, now.unix_seconds());
+  look_for_loss(believed->name(), registration);
   return wire::to_string(believed->name());
 }
 

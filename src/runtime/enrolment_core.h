@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -32,7 +33,7 @@ class EnrolmentOutside {
   virtual void keep_certificate(base::ByteView chain) = 0;
   virtual void keep_node(const std::string& label, base::ByteView certificate,
                          base::ByteView registration) = 0;
-  // Learnt::text() is to be on disk, begun after this time at the latest.
+  // Learnt::text() is to be on disk, begun after this time at the latest; then kept() says so.
   virtual void keep_learnt(base::Duration wait) = 0;
   virtual void tell(config::LogLevel level, std::string_view event,
                     std::initializer_list<LogField> fields) = 0;
@@ -58,6 +59,13 @@ class EnrolmentCore {
   base::UnixSeconds next_timer() const { return registrar_->next_timer(); }
   // Afterwards the member may have something to do, and next_timer() is another.
   void answered(layer::directory::Ask ask, base::Result<http::Response> response, Now now);
+  // What Learnt::text() has now. Once that is on disk, or cannot be, kept() is to be told; then next_timer() is another.
+  struct Mark {
+    std::uint64_t number = 0;
+    std::uint64_t policy_revision = 0;
+  };
+  Mark mark() const { return {urgent_, policy_revision_}; }
+  void kept(const Mark& mark, bool on_disk, Now now);
   void nodes_wanted() { registrar_->nodes_wanted(); }
   void registration_changed() {
     if (registrar_) registrar_->registration_changed();
@@ -77,6 +85,10 @@ class EnrolmentCore {
   bool take_admission(const Json& answer, Now now);
   bool take_nodes(const Json& nodes, Now now);
   bool take_changes(const Json& answer, Now now);
+  void compare_whole();
+  void look_for_loss(const wire::Name& name, const base::Bytes& registration);
+  http::Request registration_of(const wire::Name& name, Now now) const;
+  http::Request hand_in(Now now);
   void take_learnt(Now now);
   std::string apply(const Json& item, Now now);
   std::string apply_member(const Json& item, Now now);
@@ -92,7 +104,15 @@ class EnrolmentCore {
   std::optional<layer::directory::Registrar> registrar_;
   bool watching_ = false;  // a whole answer has come
   bool whole_ = true;      // the next answer may begin anew
-  Json policy_;            // that holds
+  // A whole answer is being read: whom it has named so far.
+  std::optional<std::set<wire::Name>> named_;
+  std::set<wire::Name> lost_;  // whose registrations are to be handed in
+  wire::Name handed_in_{};     // whose is under way
+  // Who is out, and what is denied, is on disk before it is acknowledged: the watch goes on when so much has been kept.
+  std::uint64_t urgent_ = 0, kept_ = 0;
+  bool held_ = false;
+  std::uint64_t policy_kept_ = 0;
+  Json policy_;  // that holds
   std::uint64_t policy_revision_ = 0;
   base::UnixSeconds policy_issued_at_ = 0;
   std::string last_error_;
