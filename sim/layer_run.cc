@@ -533,35 +533,47 @@ class LayerRun final : public MemberMachine::Observer {
     return true;
   }
 
-  // Everybody is quiet: what one knows of another is what that one shows.
+  // Everybody is quiet: what one knows of another is what that one shows, as soon as a node has noticed that an answer which
+  // it waits for was lost.
   void all_agree() {
-    timeline_.run_for(seconds(10));
+    const base::TimePoint end = timeline_.now + kSettled + seconds(20);
+    std::vector<std::string> wrong;
+    do {
+      timeline_.run_for(seconds(10));
+      wrong = disagreements();
+    } while (!wrong.empty() && timeline_.now < end);
+    for (const std::string& what : wrong) violated(what);
+  }
+  std::vector<std::string> disagreements() {
+    std::vector<std::string> wrong;
     const auto& authority = controller_.authority();
-    for (const std::string& what : truth_.lost(authority, controller_.today())) violated(what);
+    wrong = truth_.lost(authority, controller_.today());
     for (const auto* machines : {&nodes_, &hosts_})
       for (const auto& machine : *machines)
-        if (is_member(*machine)) agree_on(*machine);
+        if (is_member(*machine)) agree_on(*machine, wrong);
     for (const auto& node : nodes_) {
       if (!node->running()) continue;
       if (node->enrolment().policy_revision() != authority.policy().revision)
-        violated(node->birth().label + " holds another policy than the controller");
+        wrong.push_back(node->birth().label + " holds another policy than the controller");
       for (const std::size_t host : leaving_)
         if (node->member().membership(0).find(hosts_[host]->name()) != nullptr)
-          violated(node->birth().label + " knows a member that was revoked");
+          wrong.push_back(node->birth().label + " knows a member that was revoked");
     }
+    return wrong;
   }
-  void agree_on(const MemberMachine& machine) {
+  void agree_on(const MemberMachine& machine, std::vector<std::string>& wrong) {
     const auto& own = machine.member().membership(0).own();
     const auto at = controller_.authority().registrations().find(machine.name());
     const std::string& label = machine.birth().label;
     if (at != controller_.authority().registrations().end() && at->second.sequence != own.sequence)
-      violated("the controller has another registration of " + label + " than it shows");
+      wrong.push_back("the controller has another registration of " + label + " than it shows");
     for (const auto& node : nodes_) {
       if (node.get() == &machine || !node->running()) continue;
       const auto* known = node->member().membership(0).find(machine.name());
       if (known == nullptr || known->sequence != own.sequence)
-        violated(node->birth().label +
-                 (known == nullptr ? " does not know " : " has an old registration of ") + label);
+        wrong.push_back(node->birth().label +
+                        (known == nullptr ? " does not know " : " has an old registration of ") +
+                        label);
     }
   }
 

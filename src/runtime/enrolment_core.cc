@@ -308,11 +308,27 @@ std::string EnrolmentCore::apply(const Json& item, Now now) {
   return kind == "policy" && apply_policy(item, now) ? kind : std::string();
 }
 
+// A member that was believed with the same: a controller that starts again tells everything again, and signatures cost.
+std::optional<wire::Name> EnrolmentCore::known_already(const base::Bytes& certificate,
+                                                       const base::Bytes& registration) const {
+  security::Credentials shown;
+  shown.certificate = certificate;
+  const wire::Name name = membership::Membership::name_shown(shown);
+  if (membership().find(name) == nullptr) return std::nullopt;
+  const membership::Objects known = membership().objects(name);
+  if (known.certificate != certificate || known.registration != registration) return std::nullopt;
+  return name;
+}
+
 std::string EnrolmentCore::apply_member(const Json& item, Now now) {
   const base::Bytes certificate = octets_of(item, "certificate");
+  const base::Bytes registration = octets_of(item, "registration");
+  if (const auto known = known_already(certificate, registration)) {
+    look_for_loss(*known, registration);
+    return wire::to_string(*known);
+  }
   const auto believed = membership().trust().certificate(certificate, now.unix_seconds());
   if (!believed) return {};
-  const base::Bytes registration = octets_of(item, "registration");
   member_.readmit(layer_, believed->name());
   if (believed->name() != membership().own().name)
     (void)member_.learn(layer_, certificate, registration, now.unix_seconds());

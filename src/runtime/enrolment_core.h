@@ -91,6 +91,8 @@ class EnrolmentCore {
   http::Request hand_in(Now now);
   void take_learnt(Now now);
   std::string apply(const Json& item, Now now);
+  std::optional<wire::Name> known_already(const base::Bytes& certificate,
+                                          const base::Bytes& registration) const;
   std::string apply_member(const Json& item, Now now);
   std::string apply_guest(const Json& item, Now now);
   bool apply_policy(const Json& item, Now now);

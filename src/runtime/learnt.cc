@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <utility>
 
 #include "io/files.h"
 #include "layer/directory/records.h"
@@ -60,7 +61,7 @@ bool Learnt::keep_item(const Json& item, std::string_view about) {
   if (rank < 0) return false;
   // Who was revoked is no member any more, and the other way round.
   forget(about);
-  items_[{rank, std::string(about)}] = item;
+  items_[{rank, std::string(about)}] = item.dump();
   return true;
 }
 
@@ -72,7 +73,7 @@ void Learnt::forget(std::string_view about) {
 std::vector<Json> Learnt::items() const {
   std::vector<Json> out;
   out.reserve(items_.size());
-  for (const auto& [key, item] : items_) out.push_back(item);
+  for (const auto& [key, item] : items_) out.push_back(Json::parse(item));
   return out;
 }
 
@@ -92,9 +93,13 @@ void Learnt::take(std::string_view text) {
 }
 
 std::string Learnt::text() const {
-  Json items = Json::object();
-  for (const auto& [key, item] : items_) items[key.second] = item;
-  return Json{{"revision", revision_}, {"items", std::move(items)}}.dump();
+  std::string out = R"({"revision":)" + Json(revision_).dump() + R"(,"items":{)";
+  bool first = true;
+  for (const auto& [key, item] : items_) {
+    if (!std::exchange(first, false)) out += ',';
+    out += Json(key.second).dump() + ":" + item;
+  }
+  return out + "}}";
 }
 
 base::Result<void> Learnt::write(const std::string& directory, std::string_view text) {

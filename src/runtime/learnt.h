@@ -50,7 +50,8 @@ class Learnt {
   void forget(std::string_view about);
   std::string directory_;
   std::string revision_;
-  std::map<std::pair<int, std::string>, Json> items_;
+  // As text: all of it is written again and again, and read once.
+  std::map<std::pair<int, std::string>, std::string> items_;
 };
 
 }  // namespace entresol::runtime
