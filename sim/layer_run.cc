@@ -410,10 +410,11 @@ class LayerRun final : public MemberMachine::Observer {
   void recover() {
     const base::TimePoint ended = timeline_.now;
     std::set<Flow> open = flows_;
+    const std::size_t partners = hosts_.size() <= kManyHosts ? hosts_.size() - 1 : kPartners;
     for (std::size_t from = 0; from < hosts_.size(); ++from)
-      for (std::size_t i = 1; i <= std::min<std::size_t>(hosts_.size() - 1, kPartners); ++i) {
+      for (std::size_t i = 1; i <= partners; ++i) {
         const std::size_t step =
-            hosts_.size() <= kPartners + 1 ? i : 1 + random_.below(hosts_.size() - 1);
+            hosts_.size() <= kManyHosts ? i : 1 + random_.below(hosts_.size() - 1);
         open.insert({from, (from + step) % hosts_.size(), random_.chance(50) ? 4 : 6, kOpenPort,
                      static_cast<std::uint16_t>(41000 + i)});
       }
@@ -590,7 +591,8 @@ class LayerRun final : public MemberMachine::Observer {
     return std::move(outcome_);
   }
 
-  static constexpr std::size_t kPartners = 19;
+  static constexpr std::size_t kManyHosts = 40;
+  static constexpr std::size_t kPartners = 3;  // where there are many
 
   LayerOptions options_;
   security::SeededRandom random_;

@@ -107,7 +107,7 @@ void MemberMachine::take_admission(const http::Response& response) {
       disk_.nodes[trusted->label] = {certificate, octets(node["registration"]), {}};
   }
   observer_.joined(*this, answer);
-  if (!start_process()) observer_.refused(*this, "a new certificate does not start");
+  start_process();
 }
 
 // ---- life and death ------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ void MemberMachine::start() {
   up_ = true;
   underlay_.set_up(station_, true);
   if (!joined()) return ask_to_join();
-  if (!start_process()) observer_.refused(*this, "its certificate does not start");
+  start_process();
 }
 
 void MemberMachine::kill() {
@@ -146,14 +146,15 @@ member::LayerSetup MemberMachine::setup() const {
   return out;
 }
 
-bool MemberMachine::start_process() {
+void MemberMachine::start_process() {
   process_ = std::make_unique<Process>(*this);
   Process& process = *process_;
   const auto now = clocks();
   const auto added = process.member.add_layer(setup(), now.unix_seconds());
   if (!added) {
     process_.reset();
-    return false;
+    observer_.refused(*this, "does not start: " + added.error().message);
+    return;
   }
   const auto& own = process.member.membership(0).own();
   addresses_.ipv6 = own.name.octets;
@@ -175,7 +176,6 @@ bool MemberMachine::start_process() {
   }
   process.member.tick(timeline_.now, unix_nanos());
   settle();
-  return true;
 }
 
 std::optional<wire::Name> MemberMachine::node() const {
@@ -298,6 +298,12 @@ void MemberMachine::set_policy(layer::policy::Policy policy, std::uint64_t revis
 
 void MemberMachine::nodes_changed() {
   if (process_->way_in) process_->way_in->nodes_changed(timeline_.now);
+}
+
+void MemberMachine::tell(config::LogLevel level, std::string_view event,
+                         std::initializer_list<runtime::LogField> fields) {
+  if (level == config::LogLevel::kError)
+    observer_.refused(*this, runtime::log_text(event, fields, 0));
 }
 
 void MemberMachine::keep_certificate(base::ByteView chain) {

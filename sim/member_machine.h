@@ -97,7 +97,7 @@ class MemberMachine final : private layer::member::Output, private runtime::Enro
   std::int64_t unix_nanos() const { return unix_nanos_at(timeline_.now) + birth_.skew.count(); }
   runtime::EnrolmentCore::Now clocks() const { return {timeline_.now, unix_nanos()}; }
   layer::member::LayerSetup setup() const;
-  bool start_process();
+  void start_process();
   void ask_to_join();
   void take_admission(const http::Response& response);
   void receive(Underlay::Datagram& datagram);
@@ -121,8 +121,8 @@ class MemberMachine final : private layer::member::Output, private runtime::Enro
   void keep_node(const std::string& label, base::ByteView certificate,
                  base::ByteView registration) override;
   void keep_learnt(base::Duration wait) override;
-  void tell(config::LogLevel, std::string_view, std::initializer_list<runtime::LogField>) override {
-  }
+  void tell(config::LogLevel level, std::string_view event,
+            std::initializer_list<runtime::LogField> fields) override;
 
   Timeline& timeline_;
   Underlay& underlay_;
