@@ -75,7 +75,7 @@ TEST(LayerSimulation, TwentyNodesAndAThousandHosts) {
 TEST(LayerSimulation, TwoDays) {
   const LayerOptions options{.seed = 1,
                              .nodes = 2,
-                             .hosts = kSlow ? std::size_t{3} : std::size_t{10},
+                             .hosts = kSlow ? std::size_t{3} : std::size_t{8},
                              .hours = kSlow ? 4.0 : 48.0,
                              .certificate_lifetime = 24 * 3600};
   const LayerOutcome outcome = run_layer(options);
