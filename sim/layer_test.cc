@@ -40,7 +40,7 @@ TEST(LayerSimulation, OneSeedIsOneRun) {
 
 // Each failure says how to see it again.
 TEST(LayerSimulation, WhateverFails) {
-  const std::uint64_t seeds = kSlow ? 2 : 12;
+  const std::uint64_t seeds = kSlow ? 2 : 10;
   LayerCounts all;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const LayerOptions options{.seed = seed};
@@ -75,7 +75,7 @@ TEST(LayerSimulation, TwentyNodesAndAThousandHosts) {
 TEST(LayerSimulation, TwoDays) {
   const LayerOptions options{.seed = 1,
                              .nodes = 2,
-                             .hosts = kSlow ? std::size_t{3} : std::size_t{8},
+                             .hosts = kSlow ? std::size_t{3} : std::size_t{5},
                              .hours = kSlow ? 4.0 : 48.0,
                              .certificate_lifetime = 24 * 3600};
   const LayerOutcome outcome = run_layer(options);
