@@ -1,6 +1,6 @@
 // A member's dealings with its controller while it runs: certificates renewed, the own registration handed in, nodes
-// learnt, and for a node the layer's directory watched. What is to be asked when is layer/directory/registrar.h's; this makes
-// the requests (docs/api.md), believes only what is signed, and keeps it on disk (learnt.h).
+// learnt, and for a node the layer's directory watched. What it decides is EnrolmentCore's; this gives it HTTP (docs/api.md),
+// timers and the disk (learnt.h).
 //
 // One thread, the runtime's loop. The runtime outlives it.
 #pragma once
@@ -11,19 +11,19 @@
 
 #include "config/config.h"
 #include "http/client.h"
-#include "layer/directory/registrar.h"
+#include "runtime/enrolment_core.h"
 #include "runtime/learnt.h"
 #include "runtime/runtime.h"
 
 namespace entresol::runtime {
 
-class Enrolment {
+class Enrolment final : private EnrolmentOutside {
  public:
   // The layer has been added to the runtime's member; `config` has a controller.
   Enrolment(Runtime& runtime, layer::member::LayerIndex layer, const config::LayerIdentity& config);
   Enrolment(const Enrolment&) = delete;
   Enrolment& operator=(const Enrolment&) = delete;
-  ~Enrolment();
+  ~Enrolment() override;
 
   // Called when nodes may have become known, or have moved.
   void set_nodes_changed(std::function<void()> changed) { nodes_changed_ = std::move(changed); }
@@ -34,41 +34,35 @@ class Enrolment {
   Json status() const;
 
  private:
-  using Ask = layer::directory::Ask;
-  void ask_due();
-  void ask(Ask ask);
-  // The request of a member: signed.
-  http::Request signed_request(std::string method, std::string target, Json body) const;
-  void answered(Ask ask, base::Result<http::Response> response);
-  bool take(Ask ask, const Json& answer);
-  bool take_admission(const Json& answer);
-  bool take_nodes(const Json& nodes);
-  bool take_changes(const Json& answer);
-  void take_learnt();
-  std::string apply(const Json& item);
-  bool apply_policy(const Json& item);
-  void certified();
+  void ask(layer::directory::Ask ask, http::Request request,
+           const http::Patience& patience) override;
+  void set_policy(layer::policy::Policy policy, std::uint64_t revision) override;
+  void nodes_changed() override;
+  void keep_certificate(base::ByteView chain) override;
+  void keep_node(const std::string& label, base::ByteView certificate,
+                 base::ByteView registration) override;
+  void keep_learnt(base::Duration wait) override;
+  void tell(config::LogLevel level, std::string_view event,
+            std::initializer_list<LogField> fields) override;
+  void answered(layer::directory::Ask ask, base::Result<http::Response> response);
+  void unwritable(const base::Error& error);
   void wake();
-  void save_soon(base::Duration wait);
   void save();
+  void saved(const EnrolmentCore::Mark& mark, const base::Result<void>& kept);
 
   Runtime& runtime_;
   layer::member::LayerIndex layer_;
-  std::string label_, certificate_file_;
+  std::string certificate_file_;
   Learnt learnt_;
-  std::unique_ptr<layer::directory::Registrar> registrar_;
+  EnrolmentCore core_;
+  bool started_ = false;
   http::Client client_, watcher_;
   std::function<void()> nodes_changed_;
   io::TimerId timer_{};
-  bool watching_ = false;  // a whole answer has come
-  bool whole_ = true;      // the next answer may begin anew
-  Json policy_;            // that holds
-  std::uint64_t policy_revision_ = 0;
-  base::UnixSeconds policy_issued_at_ = 0;
-  std::string last_error_;  // of the controller; empty: it answers
   // Packets do not wait for the disk: a thread of its own writes.
   io::TimerId save_timer_{};
   std::thread saving_;
+  bool save_again_ = false;  // at once
 };
 
 }  // namespace entresol::runtime

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <utility>
 
 #include "io/files.h"
 #include "layer/directory/records.h"
@@ -62,7 +63,7 @@ bool Learnt::keep_item(const Json& item, std::string_view about) {
   if (rank < 0) return false;
   // Who was revoked is no member any more, and the other way round.
   forget(about);
-  items_[{rank, std::string(about)}] = item;
+  items_[{rank, std::string(about)}] = item.dump();
   return true;
 }
 
@@ -74,16 +75,19 @@ void Learnt::forget(std::string_view about) {
 std::vector<Json> Learnt::items() const {
   std::vector<Json> out;
   out.reserve(items_.size());
-  for (const auto& [key, item] : items_) out.push_back(item);
+  for (const auto& [key, item] : items_) out.push_back(Json::parse(item));
   return out;
 }
 
 void Learnt::load() {
+  auto text = io::read_text_file(directory_ + "/directory.json", kMaxState);
+  take(text ? *text : "");
+}
+
+void Learnt::take(std::string_view text) {
   items_.clear();
   revision_.clear();
-  auto text = io::read_text_file(directory_ + "/directory.json", kMaxState);
-  if (!text) return;
-  const Json state = Json::parse(*text, nullptr, false);
+  const Json state = Json::parse(text, nullptr, false);
   if (!state.is_object() || !state.contains("items") || !state["items"].is_object()) return;
   for (const auto& [about, item] : state["items"].items()) keep_item(item, about);
   const bool all_kinds = state.contains("minor") && state["minor"].is_number_integer() &&
@@ -93,9 +97,13 @@ void Learnt::load() {
 }
 
 std::string Learnt::text() const {
-  Json items = Json::object();
-  for (const auto& [key, item] : items_) items[key.second] = item;
-  return Json{{"minor", kMinor}, {"revision", revision_}, {"items", std::move(items)}}.dump();
+  std::string out = R"({"minor":)" + std::to_string(kMinor) + R"(,"revision":)" + Json(revision_).dump() + R"(,"items":{)";
+  bool first = true;
+  for (const auto& [key, item] : items_) {
+    if (!std::exchange(first, false)) out += ',';
+    out += Json(key.second).dump() + ":" + item;
+  }
+  return out + "}}";
 }
 
 base::Result<void> Learnt::write(const std::string& directory, std::string_view text) {

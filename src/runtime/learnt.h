@@ -40,6 +40,7 @@ class Learnt {
   // A file that is missing or broken is an empty one. One of an older version of the program has no revision: it may lack
   // items of kinds that were not known then.
   void load();
+  void take(std::string_view text);  // the same of text() instead of the file
   base::Result<void> save() const { return write(directory_, text()); }
   // The same in two steps: writing waits for the disk, and may be done by another thread.
   std::string text() const;
@@ -50,7 +51,8 @@ class Learnt {
   void forget(std::string_view about);
   std::string directory_;
   std::string revision_;
-  std::map<std::pair<int, std::string>, Json> items_;
+  // As text: all of it is written again and again, and read once.
+  std::map<std::pair<int, std::string>, std::string> items_;
 };
 
 }  // namespace entresol::runtime

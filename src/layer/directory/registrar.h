@@ -1,5 +1,5 @@
 // When a member asks its controller for what: a new certificate before the old one ends, to be registered whenever its own
-// registration has changed, which nodes there are, and (a node) what has changed in the layer. Whoever runs it makes the
+// registration has changed, which nodes there are, and (a node) what has changed in the layer and to keep what it has lost. Whoever runs it makes the
 // requests and says how they went.
 //
 // Pure. Each kind of request is made once at a time; one that failed is made again after a time that doubles, from a second
@@ -13,8 +13,8 @@
 
 namespace entresol::layer::directory {
 
-enum class Ask : std::uint8_t { kRenew, kRegister, kNodes, kWatch };
-inline constexpr std::size_t kAsks = 4;
+enum class Ask : std::uint8_t { kRenew, kRegister, kNodes, kWatch, kHandIn };
+inline constexpr std::size_t kAsks = 5;
 
 class Registrar {
  public:
@@ -26,6 +26,8 @@ class Registrar {
   void certified(base::UnixSeconds issued, base::UnixSeconds end);
   // The own registration is another one.
   void registration_changed() { want(Ask::kRegister); }
+  // A node's: the controller has lost registrations that are known here.
+  void hand_in_wanted() { want(Ask::kHandIn); }
   // None of the nodes that are known can be reached.
   void nodes_wanted() { want(Ask::kNodes); }
 

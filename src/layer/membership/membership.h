@@ -255,6 +255,7 @@ class Membership {
   bool still_speaks(const Member& guest, const Grant& grant, const wire::Name& through) const;
   void place_guests(const Key& lost);
   security::Credentials own_credentials() const;
+  const Member* known_by(const security::Credentials& shown) const;
   // None and the member that the credentials prove to hold `key`, or why not.
   base::DropReason verify(const security::PublicKey& key, const security::Credentials& shown,
                           base::UnixSeconds now, Member& out) const;

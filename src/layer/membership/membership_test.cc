@@ -583,5 +583,23 @@ TEST_F(GuestTest, ItsNodeShowsTheGrantWhereItSpeaksForIt) {
   EXPECT_TRUE(shown_as(node.name).empty());
 }
 
+// What has been shown before costs no signatures; it is held to all the rest.
+TEST_F(MembershipTest, WhoShowsTheSameAgainIsHeldToKeyAndTime) {
+  wire::Name name;
+  const auto shown = other.credentials();
+  const auto admit = [&](const security::PublicKey& key, base::UnixSeconds now) {
+    return host.membership.link_verifier()->admit(key, shown, {}, now, name);
+  };
+  const auto& key = other.identity.native_public;
+  ASSERT_EQ(admit(key, kNow), DropReason::none);
+  EXPECT_EQ(admit(key, kNow + 1), DropReason::none);
+  EXPECT_EQ(name, other.name);
+  EXPECT_EQ(admit(node.identity.native_public, kNow), DropReason::handshake_certificate);
+  EXPECT_EQ(admit(key, kNow + kDay), DropReason::handshake_certificate) << "the registration ends";
+  EXPECT_EQ(admit(key, kNow - 2 * kDay), DropReason::handshake_certificate) << "not yet";
+  host.membership.revoke(other.name, kNow + kDay);
+  EXPECT_EQ(admit(key, kNow), DropReason::name_revoked);
+}
+
 }  // namespace
 }  // namespace entresol::layer::membership
