@@ -52,7 +52,7 @@ void Enrolment::start() {
   std::vector<membership::Objects> nodes;
   for (const std::string& file : learnt_.node_files())
     if (auto read = read_member(file))
-      nodes.push_back({std::move(read->certificate), std::move(read->registration), {}});
+      nodes.push_back({std::move(read->certificate), std::move(read->registration), {}, {}, {}});
   if (runtime_.is_node()) learnt_.load();
   core_.start(nodes, clocks());
   started_ = true;
