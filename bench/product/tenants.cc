@@ -82,7 +82,7 @@ class Tenants {
     path_.begin();
     const auto which = [&](std::size_t i) { return order_[i % order_.size()]; };
     const auto turn = [&] {
-      if (path_.under_way() + kBatch <= Path::kSlots) path_.send(kBatch, which);
+      if (path_.under_way() + kBatch <= Path::kSlots / 2) path_.send(kBatch, which);
       path_.take();
     };
     for (int i = 0; i < 1000; ++i) turn();
