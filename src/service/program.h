@@ -30,7 +30,7 @@ class Program {
   // At most ENTRESOL_BATCH packets. Verdicts are as the instance left them, unchecked.
   virtual std::optional<Fault> packets(const entresol_batch& batch) = 0;
   virtual std::optional<Fault> timer(std::uint64_t name) = 0;
-  // What packets() will need.
+  // What packets() will need, asked for before its turn; the object itself has come.
   virtual void prefetch() const {}
   // Octets that the instance holds; 0: not known.
   virtual std::size_t memory() const { return 0; }

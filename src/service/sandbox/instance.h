@@ -85,6 +85,8 @@ class alignas(64) Instance {
   // The memory as memory() has last said it: it never moves and never shrinks, so this is all there or less than all. Costs
   // nothing.
   Memory known_memory() const { return memory_; }
+  // What a call of entry 0 will need, asked for before its turn.
+  void prefetch() const;
 
  private:
   friend class HostCall;
@@ -99,14 +101,14 @@ class alignas(64) Instance {
   std::optional<Trap> invoke(const Function& function, std::span<Value> values);
   bool look_up(std::string_view name, Function& function);
 
-  // What a call needs lies on one cache line, as many instances take turns.
+  // What a call of entry 0 needs lies on one cache line, as many instances take turns.
   wasmtime_context* context_ = nullptr;
   Memory memory_;  // as of the last look
-  void* host_;
   bool running_ = false;
   std::uint16_t looked_up_ = 0;  // a bit for each of functions_
-  std::array<Function, Prepared::kMaxEntries> functions_;
   std::shared_ptr<const Prepared> prepared_;
+  std::array<Function, Prepared::kMaxEntries> functions_;
+  void* host_;
   std::size_t memory_limit_;
   wasmtime_store* store_ = nullptr;
   Handle<16> instance_;
