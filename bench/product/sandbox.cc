@@ -36,7 +36,6 @@ double round(service::Instance& instance, Room& room) {
   const base::TimePoint began = now();
   for (int repeat = 0; repeat < kRepeats; ++repeat)
     for (std::size_t i = 0; i < kPackets; i += kBatch) {
-      std::memset(static_cast<void*>(&room.verdicts[i]), 0, kBatch * sizeof(entresol_verdict));
       const entresol_batch batch{kBatch,         0, &room.packets[i], &room.verdicts[i], nullptr,
                                  room.out.data()};
       if (!instance.packets(batch, began, 0)) Options::fail("an instance was not asked");

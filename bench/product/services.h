@@ -140,10 +140,13 @@ class Path {
   Path(const Path&) = delete;
   Path& operator=(const Path&) = delete;
 
-  void add(std::unique_ptr<service::Instance> instance) {
+  // Nanoseconds that the service thread takes for it.
+  double add(std::unique_ptr<service::Instance> instance) {
     const auto number = static_cast<std::uint32_t>(services_.size());
     services_.push_back(&remote_.add(instance->manifest(), number));
-    thread_.add(number, std::move(instance), now(), 0);
+    const base::TimePoint began = now();
+    thread_.add(number, std::move(instance), began, 0);
+    return ns_since(began);
   }
   // Before begin(), or instead of it.
   service::ServiceThread& thread() { return thread_; }

@@ -237,8 +237,10 @@ TEST(NativeProgram, StateIsZeroAtEachStartAndEndsWithStop) {
     const auto seen = [&] {
       std::array<entresol_packet, 2> packets{};
       std::array<entresol_verdict, 2> verdicts{};
+      verdicts[1].reason = 7;  // of the batch before
       instance.packets({2, 0, packets.data(), verdicts.data(), nullptr, nullptr}, {}, 0);
       EXPECT_EQ(verdicts[1].action, ENTRESOL_REFUSE);
+      EXPECT_EQ(verdicts[1].reason, 0);
       std::array<std::uint8_t, 8> value{};
       EXPECT_EQ(instance.environment().get(ENTRESOL_EPHEMERAL, "seen", value), 8);
       return static_cast<int>(value[0]);

@@ -112,7 +112,6 @@ void ServiceThread::ask(std::uint32_t number) {
     for (; job != kNone && n < ENTRESOL_BATCH; job = next_[job], ++n) {
       packets_[n] = crossing_.jobs[job].packet;
       slots[n] = crossing_.jobs[job].slot;
-      verdicts_[n] = {};
     }
     const entresol_batch batch{n, 0, packets_.data(), verdicts_.data(), nullptr, out_.data()};
     const bool asked = instance.packets(batch, now_, unix_nanos_, &lap_);

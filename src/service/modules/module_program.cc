@@ -105,7 +105,10 @@ std::optional<Fault> ModuleProgram::configure() {
 }
 
 std::optional<Fault> ModuleProgram::packets(const entresol_batch& batch) {
-  if ((places_.callbacks & kHasPackets) == 0) return std::nullopt;
+  if ((places_.callbacks & kHasPackets) == 0) {
+    std::memset(static_cast<void*>(batch.verdicts), 0, batch.count * sizeof(entresol_verdict));
+    return std::nullopt;
+  }
   std::uint8_t* const base = instance_->known_memory().base;
   std::memcpy(base + places_.packets, batch.packets, batch.count * sizeof(entresol_packet));
   std::memset(base + places_.verdicts, 0, batch.count * sizeof(entresol_verdict));
