@@ -48,7 +48,7 @@ struct MetricValue {
   std::array<std::uint64_t, kBuckets + 1> buckets{};
 };
 
-class alignas(64) Environment {
+class Environment {
  public:
   using LogSink = std::function<void(std::uint32_t level, std::string_view text)>;
   static constexpr std::size_t kMaxLine = 256;
@@ -116,7 +116,7 @@ class alignas(64) Environment {
   void find_next_timer() { next_timer_ = due_.empty() ? base::kNever : due_.begin()->first; }
 
   // What every call needs lies on one cache line, as many instances take turns.
-  base::TimePoint now_{};
+  alignas(64) base::TimePoint now_{};
   std::int64_t unix_nanos_ = 0;
   base::TimePoint next_timer_ = base::kNever;
   std::vector<Release> releases_;

@@ -20,7 +20,7 @@ namespace entresol::service {
 
 enum class Standing : std::uint8_t { kRunning, kResting, kQuarantined };
 
-class alignas(64) Instance {
+class Instance {
  public:
   // Time that passes during a call, for its budget. None: its time is not counted, as it is trusted.
   using Clock = std::function<base::TimePoint()>;
@@ -96,7 +96,7 @@ class alignas(64) Instance {
   }
 
   // What every call needs lies on the first four cache lines, as many instances take turns.
-  std::unique_ptr<Program> program_;
+  alignas(64) std::unique_ptr<Program> program_;
   const std::unique_ptr<const Manifest> manifest_;
   Rate cpu_;                      // nanoseconds
   base::TimePoint not_before_{};  // timers: its time was used up
