@@ -17,7 +17,7 @@ from harness import places  # noqa: E402
 from harness.rows import Missing, Report, load_goals  # noqa: E402
 from harness.testbed import SetupError  # noqa: E402
 
-SUITES = ("forwarding", "join", "sockets", "tunnel")
+SUITES = ("forwarding", "join", "sandbox", "sockets", "tenants", "tunnel")
 
 
 def parse_arguments():

@@ -1,5 +1,6 @@
 """Where programs lie, and how the references and peers come to be there."""
 
+import json
 import os
 import subprocess
 import sys
@@ -26,6 +27,14 @@ def reference(name):
     if not os.path.exists(path):
         raise Missing(f"{name} has not been built")
     return path
+
+
+def reference_figures(name, *arguments):
+    """What a program of bench/reference prints: one JSON object."""
+    done = subprocess.run([reference(name), *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Missing(f"{name}: {done.stderr.strip()[-200:]}")
+    return json.loads(done.stdout)
 
 
 def entresol():

@@ -29,6 +29,29 @@ def forwarding(size, links, threads, seconds, registrations=0, rules=0):
             "misses": figures["misses"] / figures["packets"], "options": figures["options"] / figures["packets"]}
 
 
+def _figures(program, *arguments):
+    done = subprocess.run([places.product_program(program), *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Missing(f"bench_{program}: exit {done.returncode}: {done.stderr.strip()[-200:]}")
+    return json.loads(done.stdout)
+
+
+def sandbox_batch(seconds):
+    """Nanoseconds a packet of services called in batches of 32, each native and in the sandbox; `copies_ns`, `checks_ns`."""
+    return _figures("sandbox", "batch", "--seconds", seconds)
+
+
+def service_path(*arguments):
+    """From a worker to a service thread and back: `ns_per_packet`, `p50_us` and `p99_us` of an idle round trip."""
+    return _figures("sandbox", "path", *arguments)
+
+
+def tenants(count, seconds, native=False):
+    """A service thread's `ns_per_packet` with a random tenant for each packet, `start_us` and `used_kib` of an instance,
+    `path_mpps` of the whole way."""
+    return _figures("tenants", "--tenants", count, "--seconds", seconds, "--native", int(native))
+
+
 def _ask(*words):
     return json.loads(run(places.entresol(), "-o", "json", *words))
 

@@ -187,17 +187,18 @@ class Comparison:
                 "product": product.extra, "reference": side.extra}
 
 
-def single_row(report, suite, name, unit, value, peer, peer_value, fault=None, note=""):
-    """A figure that is taken once (a peak, say), beside a peer's."""
+def single_row(report, suite, name, unit, value, peer, peer_value, fault=None, note="", ratio=None, runs=None):
+    """A figure that is taken once (a peak, say), or whose `runs` were taken by the suite, beside a peer's."""
     goal = next((g for g in report.goals_of(suite, name) if g["peer"] == peer), None)
-    ratio = value / peer_value if value is not None and peer_value else None
+    if ratio is None:
+        ratio = value / peer_value if value is not None and peer_value else None
     holds = None
     if goal:
         holds = ratio is not None and fault is None and (
             ratio <= goal["goal"] if goal["sense"] == "at most" else ratio >= goal["goal"])
     report.add({"suite": suite, "name": name, "value": value, "unit": unit, "peer": peer, "ratio": ratio,
                 "goal": goal["goal"] if goal else None, "sense": goal["sense"] if goal else None, "holds": holds,
-                "runs": [] if value is None else [value], "peer_value": peer_value,
+                "runs": runs or ([] if value is None else [value]), "peer_value": peer_value,
                 "peer_runs": [] if peer_value is None else [peer_value], "self_ratio": None,
                 "inconclusive": False, "repeated": 0, "disturbed": 0,
                 "note": "; ".join(text for text in (note, fault) if text), "product": {}, "reference": {}})

@@ -123,7 +123,7 @@ class GoalsTest(unittest.TestCase):
         goals = load_goals(os.path.join(BENCH, "goals.yaml"))
         keys = [(g["suite"], g["name"], g["peer"]) for g in goals]
         self.assertEqual(len(keys), len(set(keys)))
-        self.assertEqual({g["suite"] for g in goals}, {"forwarding", "sockets", "tunnel"})
+        self.assertEqual({g["suite"] for g in goals}, {"forwarding", "join", "sandbox", "sockets", "tenants", "tunnel"})
 
     def test_unknown_key_is_refused(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:

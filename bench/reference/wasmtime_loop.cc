@@ -170,8 +170,8 @@ std::vector<std::uint8_t> make_packets(std::mt19937& random) {
   for (auto& byte : packets) byte = static_cast<std::uint8_t>(random());
   constexpr std::uint16_t kPorts[] = {22, 53, 80, 443, 443, 443, 3210, 5432};
   for (std::size_t i = 0; i < kPackets; ++i) {
-    std::memcpy(&packets[i * kHeader + 36], &kPorts[random() % std::size(kPorts)], 2);
-    packets[i * kHeader + 38] = random() % 4 == 0 ? 17 : 6;
+    std::memcpy(&packets[i * kHeader + 50], &kPorts[random() % std::size(kPorts)], 2);
+    packets[i * kHeader + 52] = random() % 4 == 0 ? 17 : 6;
   }
   return packets;
 }

@@ -52,7 +52,14 @@ class Crossing {
   Ring<Job> jobs;   // worker to thread
   Ring<Done> done;  // and back
   // The other side sleeps, and wants wake() when something is published.
-  std::atomic<bool> thread_sleeps{false}, worker_sleeps{false};
+  alignas(64) std::atomic<bool> thread_sleeps{false};
+  alignas(64) std::atomic<bool> worker_sleeps{false};
+  // Whether the side with that flag is to be woken, asked after publishing: it is looked at without being written, so that
+  // its line stays shared while both are awake. Who is about to sleep sets it, and then looks at the ring once more.
+  static bool to_wake(std::atomic<bool>& sleeps) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return sleeps.load(std::memory_order_relaxed) && sleeps.exchange(false);
+  }
   std::function<void()> wake_thread, wake_worker;  // set before the two begin
 
   std::size_t slot_size() const { return slot_size_; }

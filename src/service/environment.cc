@@ -79,6 +79,7 @@ std::int32_t Environment::timer_set(std::uint64_t name, std::uint64_t delay) {
       now_ + base::Duration(static_cast<std::int64_t>(std::min(delay, most)));
   timers_[name] = at;
   due_.emplace(at, name);
+  find_next_timer();
   return 0;
 }
 
@@ -87,14 +88,16 @@ std::int32_t Environment::timer_cancel(std::uint64_t name) {
   if (found == timers_.end()) return ENTRESOL_NOT_FOUND;
   due_.erase({found->second, name});
   timers_.erase(found);
+  find_next_timer();
   return 0;
 }
 
 std::optional<std::uint64_t> Environment::take_timer(base::TimePoint now) {
-  if (due_.empty() || due_.begin()->first > now) return std::nullopt;
+  if (next_timer_ > now || due_.empty()) return std::nullopt;
   const std::uint64_t name = due_.begin()->second;
   due_.erase(due_.begin());
   timers_.erase(name);
+  find_next_timer();
   return name;
 }
 
@@ -191,6 +194,7 @@ std::int32_t Environment::withdraw() {
 void Environment::restart() {
   timers_.clear();
   due_.clear();
+  next_timer_ = base::kNever;
   ephemeral_.clear();
 }
 

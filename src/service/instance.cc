@@ -10,21 +10,25 @@ constexpr base::Duration kThrottledPause = std::chrono::milliseconds(10);
 
 Instance::Instance(Manifest manifest, std::unique_ptr<Program> program, base::RandomSource& random,
                    Clock clock, Environment::LogSink log)
-    : manifest_(std::move(manifest)),
-      program_(std::move(program)),
-      environment_(manifest_, random, std::move(log)),
+    : program_(std::move(program)),
+      manifest_(std::make_unique<const Manifest>(std::move(manifest))),
+      cpu_(1e6 * manifest_->limits.cpu_permille),
+      may_keep_(manifest_->may_keep()),
       clock_(std::move(clock)),
-      cpu_(1e6 * manifest_.limits.cpu_permille) {}
+      environment_(*manifest_, random, std::move(log)) {}
 
 // Runs what calls the program, on its time. False: it faulted, or may not be called now.
 template <typename Call>
-bool Instance::call(Call&& call, base::TimePoint now, std::int64_t unix_nanos) {
+bool Instance::call(Call&& call, base::TimePoint now, std::int64_t unix_nanos, Lap* lap) {
   if (standing_ != Standing::kRunning) return false;
   environment_.at(now, unix_nanos);
-  const base::TimePoint began = clock_ ? clock_() : now;
+  base::TimePoint began = now;
+  if (clock_) began = lap != nullptr && *lap ? **lap : clock_();
   std::optional<Fault> fault = call();
   if (clock_) {
-    const base::Duration took = clock_() - began;
+    const base::TimePoint ended = clock_();
+    if (lap != nullptr) *lap = ended;
+    const base::Duration took = ended - began;
     usage_.busy += took;
     cpu_.charge(now, static_cast<double>(took.count()));
   }
@@ -51,11 +55,13 @@ void Instance::configure(const ConfigValues& values, base::TimePoint now, std::i
   call([&] { return program_->configure(); }, now, unix_nanos);
 }
 
-bool Instance::packets(const entresol_batch& batch, base::TimePoint now, std::int64_t unix_nanos) {
+bool Instance::packets(const entresol_batch& batch, base::TimePoint now, std::int64_t unix_nanos,
+                       Lap* lap) {
   const bool in_time = !clock_ || cpu_.left(now);
   if (!in_time) usage_.throttled += batch.count;
-  if (!in_time || !call([&] { return program_->packets(batch); }, now, unix_nanos)) {
+  if (!in_time || !call([&] { return program_->packets(batch); }, now, unix_nanos, lap)) {
     usage_.fallbacks += batch.count;
+    if (lap != nullptr) lap->reset();  // what became of it is nobody's time
     return false;
   }
   usage_.packets += batch.count;
@@ -67,7 +73,7 @@ bool Instance::packets(const entresol_batch& batch, base::TimePoint now, std::in
 void Instance::run_due(base::TimePoint now, std::int64_t unix_nanos) {
   if (start_at_ <= now) start(now, unix_nanos);
   // A timer that sets itself again for now has its turn next time.
-  for (std::uint32_t i = 0; i < manifest_.limits.timers && standing_ == Standing::kRunning; ++i) {
+  for (std::uint32_t i = 0; i < manifest_->limits.timers && standing_ == Standing::kRunning; ++i) {
     if (clock_ && !cpu_.left(now)) {
       not_before_ = now + kThrottledPause;
       return;
@@ -115,7 +121,8 @@ Report Instance::report() const {
   return out;
 }
 
-bool Instance::check(entresol_verdict& verdict) const {
+// What is not plainly one destination, or none: such a verdict is not kept.
+bool Instance::check_rare(entresol_verdict& verdict) const {
   const bool names_fit =
       verdict.data <= ENTRESOL_OUT_SIZE &&
       verdict.count <= (ENTRESOL_OUT_SIZE - verdict.data) / sizeof(entresol_name);
@@ -123,7 +130,7 @@ bool Instance::check(entresol_verdict& verdict) const {
     verdict = {};
     return false;
   }
-  if (verdict.action > ENTRESOL_DELIVER || !manifest_.may_keep()) verdict.keep = 0;
+  verdict.keep = 0;
   return true;
 }
 

@@ -54,31 +54,43 @@ class Instance {
   Instance(Manifest manifest, std::unique_ptr<Program> program, base::RandomSource& random,
            Clock clock, Environment::LogSink log);
 
+  // The program ends before what it uses.
+  ~Instance() { program_.reset(); }
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
   // Before anything else. A program that faults here rests, as after any fault.
   void start(base::TimePoint now, std::int64_t unix_nanos);
   void configure(const ConfigValues& values, base::TimePoint now, std::int64_t unix_nanos);
   // Verdicts, each one that may be carried out. At most ENTRESOL_BATCH packets. False: the instance was not asked, or faulted,
   // and the manifest's fallback holds.
-  bool packets(const entresol_batch& batch, base::TimePoint now, std::int64_t unix_nanos);
+  //
+  // `lap`, of a caller that asks one instance after another: when the last call has ended, which is when this one begins, and
+  // afterwards when this one has. The clock is read once a call then.
+  using Lap = std::optional<base::TimePoint>;
+  bool packets(const entresol_batch& batch, base::TimePoint now, std::int64_t unix_nanos,
+               Lap* lap = nullptr);
   // Timers whose time has come, and a start whose time has.
   void run_due(base::TimePoint now, std::int64_t unix_nanos);
   base::TimePoint next_timer() const;
   // By a person: out of quarantine, or anew.
   void restart(base::TimePoint now, std::int64_t unix_nanos);
   // False: it cannot be carried out, and is a drop now.
-  bool check(entresol_verdict& verdict) const;
-
-  // What the next call will need, asked for before its turn where there are many instances; the second once the first has
-  // come.
-  void prefetch() const {
-    for (std::size_t line = 0; line < sizeof *this; line += 64)
-      __builtin_prefetch(reinterpret_cast<const char*>(this) + line);
+  bool check(entresol_verdict& verdict) const {
+    if (verdict.action > ENTRESOL_DELIVER) return check_rare(verdict);
+    if (!may_keep_) verdict.keep = 0;
+    return true;
   }
-  void prefetch_program() const { program_->prefetch(); }
+
+  // What the next call will need, asked for before its turn where there are many instances: each once what the one before
+  // it asked for has come.
+  void prefetch() const { prefetch_lines(this, kHotLines); }
+  void prefetch_program() const { prefetch_lines(program_.get(), 2); }
+  void prefetch_call() const { program_->prefetch(); }
 
   Environment& environment() { return environment_; }
   const Environment& environment() const { return environment_; }
-  const Manifest& manifest() const { return manifest_; }
+  const Manifest& manifest() const { return *manifest_; }
   Standing standing() const { return standing_; }
   const std::optional<Fault>& last_fault() const { return last_fault_; }
 
@@ -87,20 +99,30 @@ class Instance {
 
  private:
   template <typename Call>
-  bool call(Call&& call, base::TimePoint now, std::int64_t unix_nanos);
+  bool call(Call&& call, base::TimePoint now, std::int64_t unix_nanos, Lap* lap = nullptr);
+  bool check_rare(entresol_verdict& verdict) const;
   void faulted(Fault fault, base::TimePoint now);
 
-  const Manifest manifest_;
-  std::unique_ptr<Program> program_;
-  Environment environment_;
-  Clock clock_;
-  Rate cpu_;  // nanoseconds
-  Standing standing_ = Standing::kResting;
+  static constexpr int kHotLines = 4;
+  static void prefetch_lines(const void* at, int lines) {
+    for (int line = 0; line < lines; ++line)
+      __builtin_prefetch(static_cast<const char*>(at) + line * 64);
+  }
+
+  // What every call needs lies on the first four cache lines, as many instances take turns.
+  alignas(64) std::unique_ptr<Program> program_;
+  const std::unique_ptr<const Manifest> manifest_;
+  Rate cpu_;                      // nanoseconds
+  base::TimePoint not_before_{};  // timers: its time was used up
   base::TimePoint start_at_ = base::kNever;
-  base::TimePoint not_before_{};        // timers: its time was used up
+  Standing standing_ = Standing::kResting;
+  const bool may_keep_;
+  Clock clock_;
+  Usage usage_;
+  Environment environment_;
+
   std::deque<base::TimePoint> faults_;  // within kFaultsWithin
   std::optional<Fault> last_fault_;
-  Usage usage_;
 };
 
 }  // namespace entresol::service

@@ -132,6 +132,25 @@ TEST_F(InstanceTest, WhoHasUsedUpItsTimeIsNotAsked) {
   EXPECT_TRUE(ask());
 }
 
+// One that asks many in turn reads the clock once a call; each still pays for its own time, and not for a fault before.
+TEST_F(InstanceTest, TheEndOfACallIsTheBeginningOfTheNext) {
+  Instance::Lap lap;
+  const auto ask_with = [&] {
+    const entresol_batch batch{1, 0, packets_.data(), verdicts_.data(), nullptr, out_.data()};
+    return instance_->packets(batch, now_, 0, &lap);
+  };
+  cost_ = milliseconds(5);
+  EXPECT_TRUE(ask_with());
+  EXPECT_EQ(instance_->usage().busy, milliseconds(5));
+  EXPECT_EQ(lap, clock_);
+  clock_ += milliseconds(1);  // on the way to the next
+  EXPECT_TRUE(ask_with());
+  EXPECT_EQ(instance_->usage().busy, milliseconds(11));
+  program_->fault = true;
+  EXPECT_FALSE(ask_with());
+  EXPECT_FALSE(lap);
+}
+
 TEST_F(InstanceTest, TimersWaitToo) {
   cost_ = milliseconds(150);
   ask();
@@ -196,7 +215,8 @@ void count_packets(entresol_host* host, void* state, const entresol_batch* batch
   entresol_put(host, ENTRESOL_EPHEMERAL, "seen", 4, &own.seen, sizeof own.seen, 0);
   for (std::uint32_t i = 0; i < batch->count; ++i) batch->verdicts[i].action = ENTRESOL_REFUSE;
 }
-void count_stop(entresol_host*, void*) {
+void count_stop(entresol_host* host, void*) {
+  entresol_remove(host, ENTRESOL_EPHEMERAL, "seen", 4);  // the node is still there
   ++Counting::stopped;
 }
 
@@ -217,8 +237,10 @@ TEST(NativeProgram, StateIsZeroAtEachStartAndEndsWithStop) {
     const auto seen = [&] {
       std::array<entresol_packet, 2> packets{};
       std::array<entresol_verdict, 2> verdicts{};
+      verdicts[1].reason = 7;  // of the batch before
       instance.packets({2, 0, packets.data(), verdicts.data(), nullptr, nullptr}, {}, 0);
       EXPECT_EQ(verdicts[1].action, ENTRESOL_REFUSE);
+      EXPECT_EQ(verdicts[1].reason, 0);
       std::array<std::uint8_t, 8> value{};
       EXPECT_EQ(instance.environment().get(ENTRESOL_EPHEMERAL, "seen", value), 8);
       return static_cast<int>(value[0]);

@@ -86,6 +86,7 @@ std::optional<Fault> NativeProgram::configure() {
 }
 
 std::optional<Fault> NativeProgram::packets(const entresol_batch& batch) {
+  std::memset(static_cast<void*>(batch.verdicts), 0, batch.count * sizeof(entresol_verdict));
   if (service_.packets != nullptr) service_.packets(&host_, state_.get(), &batch);
   return std::nullopt;
 }

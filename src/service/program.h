@@ -27,10 +27,10 @@ class Program {
   // Makes the instance, or makes it anew; calls its start() and configure(). `environment` outlives it.
   virtual std::optional<Fault> start(Environment& environment) = 0;
   virtual std::optional<Fault> configure() = 0;
-  // At most ENTRESOL_BATCH packets. Verdicts are as the instance left them, unchecked.
+  // At most ENTRESOL_BATCH packets. Verdicts are written over whatever was there, as the instance left them, unchecked.
   virtual std::optional<Fault> packets(const entresol_batch& batch) = 0;
   virtual std::optional<Fault> timer(std::uint64_t name) = 0;
-  // What packets() will need.
+  // What packets() will need, asked for before its turn; the object itself has come.
   virtual void prefetch() const {}
   // Octets that the instance holds; 0: not known.
   virtual std::size_t memory() const { return 0; }

@@ -31,16 +31,12 @@ Remote::Remote(Crossing& crossing, std::size_t slots) : crossing_(crossing), slo
 }
 
 RemoteService& Remote::add(Manifest manifest, std::uint32_t number) {
-  RemoteService& service = services_[number];
-  service = {};
-  service.number = number;
-  service.manifest = std::move(manifest);
-  return service;
-}
-
-RemoteService* Remote::find(std::uint32_t number) {
-  const auto found = services_.find(number);
-  return found == services_.end() ? nullptr : &found->second;
+  if (services_.size() <= number) services_.resize(number + 1);
+  auto& service = services_[number];
+  service = std::make_unique<RemoteService>();
+  service->number = number;
+  service->manifest = std::move(manifest);
+  return *service;
 }
 
 void Remote::remove(std::uint32_t number, base::TimePoint now) {
@@ -56,7 +52,7 @@ void Remote::remove(std::uint32_t number, base::TimePoint now) {
       ends_.emplace(now, handle);
     }
   end_holds(now);
-  services_.erase(number);
+  if (number < services_.size()) services_[number].reset();
 }
 
 // ---- packets out -------------------------------------------------------------------------------------------------
@@ -102,7 +98,8 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
 }
 
 void Remote::flush() {
-  if (crossing_.jobs.publish() && crossing_.thread_sleeps.exchange(false)) crossing_.wake_thread();
+  if (crossing_.jobs.publish() && Crossing::to_wake(crossing_.thread_sleeps))
+    crossing_.wake_thread();
 }
 
 // ---- what comes back ---------------------------------------------------------------------------------------------
@@ -112,7 +109,9 @@ std::uint32_t Remote::collect(std::vector<Returned>& out, std::size_t most, base
   const std::size_t n = crossing_.done.available();
   for (std::size_t i = 0; i < n; ++i) take(crossing_.done[i], now);
   if (n > 0) crossing_.done.pop(n);
-  for (; !ready_.empty() && out.size() < most; ready_.pop_front()) give(ready_.front(), out);
+  for (; next_ready_ < ready_.size() && out.size() < most; ++next_ready_)
+    give(ready_[next_ready_], out);
+  drop_given();
   return std::exchange(withdrawals_, 0);
 }
 
@@ -215,7 +214,7 @@ void Remote::back_from_crossing(std::uint32_t flow) {
   }
 }
 
-void Remote::give(Ready& ready, std::vector<Returned>& out) {
+void Remote::give(const Ready& ready, std::vector<Returned>& out) {
   const Slot& slot = slots_[ready.slot];
   Returned& answer = out.emplace_back(ready.answer);
   answer.ingress = slot.ingress;
@@ -231,6 +230,18 @@ void Remote::give(Ready& ready, std::vector<Returned>& out) {
   const bool last = --counts_[slot.flow].away == 0;
   answer.keep = ready.keep && last;
   if (last) std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });
+}
+
+// Room is kept: nothing allocates while as many packets wait as before.
+void Remote::drop_given() {
+  if (next_ready_ == ready_.size()) {
+    ready_.clear();
+  } else if (next_ready_ >= slots_.size()) {
+    ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(next_ready_));
+  } else {
+    return;
+  }
+  next_ready_ = 0;
 }
 
 void Remote::release_given() {

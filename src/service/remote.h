@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -35,7 +36,9 @@ class Remote {
   RemoteService& add(Manifest manifest, std::uint32_t number);
   // What it holds ends; what comes back of it later is its fallback.
   void remove(std::uint32_t number, base::TimePoint now);
-  RemoteService* find(std::uint32_t number);
+  RemoteService* find(std::uint32_t number) {
+    return number < services_.size() ? services_[number].get() : nullptr;
+  }
 
   // Takes a copy of the packet, or says why not.
   void submit(RemoteService& service, layer::forwarding::Miss& miss, const entresol_packet& shown);
@@ -46,7 +49,7 @@ class Remote {
   std::uint32_t collect(std::vector<layer::forwarding::Returned>& out, std::size_t most,
                         base::TimePoint now);
   void release_given();
-  bool ready() const { return !ready_.empty() || !crossing_.done.empty(); }
+  bool ready() const { return next_ready_ < ready_.size() || !crossing_.done.empty(); }
   base::TimePoint next_end() const { return ends_.empty() ? base::kNever : ends_.begin()->first; }
   std::size_t away() const { return slots_.size() - free_.size(); }  // buffers in use
 
@@ -71,7 +74,7 @@ class Remote {
     Key key;
     std::uint32_t flow = 0;
     entresol_verdict verdict{};
-    std::deque<std::uint32_t> behind;  // slots
+    std::vector<std::uint32_t> behind;  // slots
   };
   struct Ready {
     std::uint32_t slot = 0;
@@ -90,17 +93,19 @@ class Remote {
   void answer_drop(std::uint32_t slot, base::DropReason reason);
   void replicate(std::uint32_t slot);
   void back_from_crossing(std::uint32_t flow);
-  void give(Ready& ready, std::vector<layer::forwarding::Returned>& out);
+  void drop_given();
+  void give(const Ready& ready, std::vector<layer::forwarding::Returned>& out);
 
   Crossing& crossing_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
-  std::map<std::uint32_t, RemoteService> services_;
+  std::vector<std::unique_ptr<RemoteService>> services_;  // by number
   std::array<Count, kFlows> counts_{};
   std::vector<Draining> draining_;
   std::unordered_map<std::uint32_t, std::uint32_t> held_;  // slots by handle
   std::multimap<base::TimePoint, std::uint32_t> ends_;     // handles
-  std::deque<Ready> ready_;
+  std::vector<Ready> ready_;
+  std::size_t next_ready_ = 0;        // those before have been given
   std::vector<std::uint32_t> given_;  // slots whose bytes the pipeline has
   std::deque<base::Bytes> copies_;
   std::uint32_t withdrawals_ = 0;

@@ -282,6 +282,34 @@ TEST_F(RemoteTest, ReplicatesWithCopies) {
   EXPECT_NE(back[2].packet[1], 77);
 }
 
+// What comes back at once exceeds what the pipeline takes at once; what comes meanwhile stays behind it.
+TEST_F(RemoteTest, MoreThanAGroupComesBackInItsOrder) {
+  constexpr std::uint32_t kNames = 200;
+  program_->verdict = {.action = ENTRESOL_REPLICATE, .data = 0, .count = kNames};
+  program_->on_packets = [](Environment&, const entresol_batch& batch) {
+    for (std::uint32_t i = 0; i < kNames; ++i) {
+      const entresol_name to = name(static_cast<std::uint8_t>(i));
+      std::memcpy(batch.out + i * sizeof to, &to, sizeof to);
+    }
+  };
+  std::uint32_t next = 0;
+  const auto take = [&] {
+    const auto group = returned();
+    for (const Returned& each : group)
+      ASSERT_EQ(each.to.octets[0], static_cast<std::uint8_t>(next++ % kNames));
+    EXPECT_LE(group.size(), 128u);
+  };
+  for (int i = 0; i < 3; ++i) {
+    send(1);
+    pass();
+    take();
+  }
+  for (int i = 0; i < 5; ++i) take();
+  EXPECT_EQ(next, 3 * kNames);
+  EXPECT_FALSE(dispatcher_.returns_wait());
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
 TEST_F(RemoteTest, AWithdrawalComesAcross) {
   program_->on_packets = [](Environment& environment, const entresol_batch&) {
     environment.withdraw();

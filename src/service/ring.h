@@ -20,6 +20,7 @@ class Ring {
   // ---- the writer
   // Where the next one is written; null: full. It counts once push() is called, and is seen after publish().
   T* room() {
+    ask_for(&items_[(written_ + kAhead) & mask_]);
     if (written_ - seen_read_ > mask_) {
       seen_read_ = read_.load(std::memory_order_acquire);
       if (written_ - seen_read_ > mask_) return nullptr;
@@ -54,6 +55,16 @@ class Ring {
   std::size_t capacity() const { return mask_ + 1; }
 
  private:
+  static constexpr std::size_t kAhead = 8;
+  // A place that will be written lies in the reader's cache: it takes 100 ns to get it from there.
+  static void ask_for(const T* place) {
+#ifdef __x86_64__
+    asm volatile("prefetchw %0" : : "m"(*reinterpret_cast<const char*>(place)));
+#else
+    __builtin_prefetch(place, 1);
+#endif
+  }
+
   const std::size_t mask_;
   const std::unique_ptr<T[]> items_;
   alignas(64) std::atomic<std::size_t> published_{0};

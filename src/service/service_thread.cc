@@ -55,7 +55,8 @@ bool ServiceThread::pass(base::TimePoint now, std::int64_t unix_nanos) {
   const std::size_t n = std::min(crossing_.jobs.available(), kPass);
   if (n > 0) run_jobs(n);
   if (next_timer_ <= now) run_timers();
-  if (crossing_.done.publish() && crossing_.worker_sleeps.exchange(false)) crossing_.wake_worker();
+  if (crossing_.done.publish() && Crossing::to_wake(crossing_.worker_sleeps))
+    crossing_.wake_worker();
   return n > 0;
 }
 
@@ -84,13 +85,22 @@ void ServiceThread::run_jobs(std::size_t n) {
     }
     seat.last = job;
   }
-  for (std::size_t i = 0; i < active_.size() + 2 * kAhead; ++i) {
-    if (i < active_.size()) seats_[active_[i]].instance->prefetch();
-    if (i >= kAhead && i - kAhead < active_.size())
-      seats_[active_[i - kAhead]].instance->prefetch_program();
-    if (i >= 2 * kAhead) ask(active_[i - 2 * kAhead]);
-  }
+  ask_active();
   crossing_.jobs.pop(n);
+}
+
+// Memory of thousands of instances is not in the cache, and what a call needs is a chain: each link is asked for some calls
+// before its turn, once the one that names it has come.
+void ServiceThread::ask_active() {
+  lap_.reset();
+  const std::size_t n = active_.size();
+  const auto instance = [&](std::size_t i) -> Instance& { return *seats_[active_[i]].instance; };
+  for (std::size_t i = 0; i < n + 3 * kAhead; ++i) {
+    if (i < n) instance(i).prefetch();
+    if (i >= kAhead && i - kAhead < n) instance(i - kAhead).prefetch_program();
+    if (i >= 2 * kAhead && i - 2 * kAhead < n) instance(i - 2 * kAhead).prefetch_call();
+    if (i >= 3 * kAhead) ask(active_[i - 3 * kAhead]);
+  }
 }
 
 void ServiceThread::ask(std::uint32_t number) {
@@ -102,10 +112,9 @@ void ServiceThread::ask(std::uint32_t number) {
     for (; job != kNone && n < ENTRESOL_BATCH; job = next_[job], ++n) {
       packets_[n] = crossing_.jobs[job].packet;
       slots[n] = crossing_.jobs[job].slot;
-      verdicts_[n] = {};
     }
     const entresol_batch batch{n, 0, packets_.data(), verdicts_.data(), nullptr, out_.data()};
-    const bool asked = instance.packets(batch, now_, unix_nanos_);
+    const bool asked = instance.packets(batch, now_, unix_nanos_, &lap_);
     for (std::uint32_t i = 0; i < n; ++i) {
       const entresol_verdict& verdict = verdicts_[i];
       // Before the verdict is seen: the packet may be released by the time it is held.
@@ -119,6 +128,7 @@ void ServiceThread::ask(std::uint32_t number) {
 }
 
 void ServiceThread::take_names(std::uint32_t slot, const entresol_verdict& verdict) {
+  lap_.reset();
   std::vector<entresol_name>& names = crossing_.names(slot);
   names.resize(verdict.count);
   std::memcpy(names.data(), out_.data() + verdict.data, verdict.count * sizeof(entresol_name));
@@ -129,6 +139,7 @@ void ServiceThread::after_call(std::uint32_t number, Instance& instance) {
   Environment& environment = instance.environment();
   next_timer_ = std::min(next_timer_, instance.next_timer());
   if (!environment.asked()) return;
+  lap_.reset();  // the next one does not pay for this
   for (const Environment::Release& release : environment.take_releases()) {
     Done done{DoneKind::kRelease, 0, number, release.handle, release.verdict};
     instance.check(done.verdict);

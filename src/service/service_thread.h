@@ -53,6 +53,7 @@ class ServiceThread {
   };
   void take_posts();
   void run_jobs(std::size_t n);
+  void ask_active();
   void ask(std::uint32_t number);
   void take_names(std::uint32_t slot, const entresol_verdict& verdict);
   void after_call(std::uint32_t number, Instance& instance);
@@ -70,6 +71,7 @@ class ServiceThread {
   std::vector<entresol_packet> packets_;
   std::vector<entresol_verdict> verdicts_;
   base::Bytes out_;
+  Instance::Lap lap_;
   std::deque<Done> late_;
   base::TimePoint next_timer_ = base::kNever;
   std::atomic<bool> posted_{false};

@@ -1,10 +1,11 @@
-// A backend by consistent hashing: a look-up table of a prime size, filled in at the first call.
+// One of seven backends for each flow, by Maglev's lookup table of a prime size.
 #include "module.h"
 
 #define SIZE 251
 
-static uint8_t backend_of[SIZE];
-static uint8_t ready;
+struct state {
+  uint8_t backend_of[SIZE];
+};
 
 static uint32_t mix(uint32_t x) {
   x ^= x >> 16;
@@ -20,14 +21,13 @@ static uint32_t load(const uint8_t* at) {
   return v;
 }
 
-void EXPORT(decide)(uint32_t count) {
-  if (!ready) {
-    for (uint32_t i = 0; i < SIZE; i++) backend_of[i] = (uint8_t)(1 + mix(i) % 7);
-    ready = 1;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    const struct header* h = &batch.headers[i];
-    const uint32_t hash = mix(load(h->source + 12) ^ mix(h->flow ^ (uint32_t)h->port << 16));
-    batch.verdicts[i] = backend_of[hash % SIZE];
-  }
+static void begin(struct state* own) {
+  for (uint32_t i = 0; i < SIZE; i++) own->backend_of[i] = (uint8_t)(1 + mix(i) % 7);
 }
+
+static uint8_t judge(struct state* own, const packet* p) {
+  const uint32_t hash = mix(load(SOURCE(p) + 12) ^ mix(p->flow ^ (uint32_t)p->port << 16));
+  return own->backend_of[hash % SIZE];
+}
+
+SERVICE(balancer, balanced)

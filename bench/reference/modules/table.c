@@ -1,12 +1,18 @@
 // A verdict a port, from a table.
 #include "module.h"
 
-uint8_t OWN(verdict_of)[1024] = {[22] = 2, [53] = 3, [80] = 3, [443] = 3};
+struct state {
+  uint8_t verdict_of[1024];
+};
 
-void EXPORT(decide)(uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
-    const struct header* h = &batch.headers[i];
-    const uint8_t verdict = OWN(verdict_of)[(h->port ^ h->flow) & 1023];
-    batch.verdicts[i] = verdict ? verdict : 1;
-  }
+static void begin(struct state* own) {
+  own->verdict_of[22] = 2;
+  own->verdict_of[53] = own->verdict_of[80] = own->verdict_of[443] = 3;
 }
+
+static uint8_t judge(struct state* own, const packet* p) {
+  const uint8_t verdict = own->verdict_of[(p->port ^ p->flow) & 1023];
+  return verdict ? verdict : 1;
+}
+
+SERVICE(table, filtered)

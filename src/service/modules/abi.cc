@@ -152,10 +152,10 @@ void withdraw(HostCall& call) noexcept {
 }  // namespace
 
 std::vector<sandbox::Entry> entries() {
-  return {{"entresol_describe", {{}, {Type::kI32}}},
+  return {{"entresol_packets", {{Type::kI32, Type::kI32}, {}}},
+          {"entresol_describe", {{}, {Type::kI32}}},
           {"entresol_start", {{}, {}}},
           {"entresol_configure", {{}, {}}},
-          {"entresol_packets", {{Type::kI32, Type::kI32}, {}}},
           {"entresol_timer", {{Type::kI64}, {}}},
           {"entresol_stop", {{}, {}}}};
 }

@@ -59,13 +59,13 @@ base::Result<std::shared_ptr<const sandbox::Prepared>> Sandbox::prepare(
 
 // A call begins between two ticks, so it takes one more to give it its whole time.
 ModuleProgram::ModuleProgram(std::shared_ptr<const sandbox::Prepared> module, const Limits& limits)
-    : module_(std::move(module)),
-      limits_(limits),
-      ticks_(static_cast<std::uint64_t>(
-          (limits.batch + Sandbox::kTick - base::Duration(1)) / Sandbox::kTick + 1)) {}
+    : ticks_(static_cast<std::uint64_t>(
+          (limits.batch + Sandbox::kTick - base::Duration(1)) / Sandbox::kTick + 1)),
+      module_(std::move(module)),
+      memory_(limits.memory) {}
 
 std::optional<Fault> ModuleProgram::start(Environment& environment) {
-  instance_ = std::make_unique<sandbox::Instance>(module_, &environment, limits_.memory);
+  instance_.emplace(module_, &environment, memory_);
   // It may take longer to begin than to answer.
   if (auto trap = instance_->start(ticks_ * 20)) return fault_of(*trap);
   if (auto fault = describe()) return fault;
@@ -107,7 +107,10 @@ std::optional<Fault> ModuleProgram::configure() {
 }
 
 std::optional<Fault> ModuleProgram::packets(const entresol_batch& batch) {
-  if ((places_.callbacks & kHasPackets) == 0) return std::nullopt;
+  if ((places_.callbacks & kHasPackets) == 0) {
+    std::memset(static_cast<void*>(batch.verdicts), 0, batch.count * sizeof(entresol_verdict));
+    return std::nullopt;
+  }
   std::uint8_t* const base = instance_->known_memory().base;
   std::memcpy(base + places_.packets, batch.packets, batch.count * sizeof(entresol_packet));
   std::memset(base + places_.verdicts, 0, batch.count * sizeof(entresol_verdict));
@@ -130,13 +133,15 @@ std::optional<Fault> ModuleProgram::timer(std::uint64_t name) {
 }
 
 void ModuleProgram::prefetch() const {
+  if (!instance_) return;
+  instance_->prefetch(kPackets, places_.verdicts);
   const std::uint8_t* const base = instance_->known_memory().base;
   __builtin_prefetch(base + places_.packets, 1);
   __builtin_prefetch(base + places_.verdicts, 1);
 }
 
 std::size_t ModuleProgram::memory() const {
-  return instance_ == nullptr ? 0 : instance_->known_memory().size;
+  return !instance_ ? 0 : instance_->known_memory().size;
 }
 
 }  // namespace entresol::service::modules

@@ -52,13 +52,13 @@ class ModuleProgram final : public Program {
   };
   std::optional<Fault> describe();
   std::optional<Fault> call(Entry entry, std::span<sandbox::Value> values = {});
-  std::uint64_t ticks() const { return ticks_; }
 
-  std::shared_ptr<const sandbox::Prepared> module_;
-  Limits limits_;
+  // What packets() needs comes first: a line of this, then one of the instance's.
   std::uint64_t ticks_;
   Places places_;
-  std::unique_ptr<sandbox::Instance> instance_;
+  std::optional<sandbox::Instance> instance_;
+  std::shared_ptr<const sandbox::Prepared> module_;
+  std::size_t memory_;
 };
 
 }  // namespace entresol::service::modules
