@@ -154,7 +154,7 @@ void ControllerMachine::due() {
   if (!up()) return;
   if (timeline_.now >= expires_at_) {
     expires_at_ = timeline_.now + kExpireInterval;
-    (void)api_->expire(today());
+    (void)api_->upkeep(today());
   }
   end_of_round();
 }

@@ -5,6 +5,7 @@
 #include "layer/directory/token.h"
 #include "layer/inner/offload.h"
 #include "runtime/link_size.h"
+#include "service/trusted.h"
 #include "services/ip_delivery/ip_delivery.h"
 
 namespace entresol::sim {
@@ -47,7 +48,9 @@ MemberMachine::Process::Process(MemberMachine& machine)
     : member(config_of(machine.birth_.node), services, machine, machine.random_),
       learnt(""),
       enrolment(member, 0, machine.birth_.node, learnt, machine) {
-  services.add(std::make_unique<services::IpDelivery>());
+  services.add(::entresol::service::trusted(
+      *entresol_service_ip_delivery(), "ip-delivery", 1,
+      ::entresol::service::fields_of({::entresol::service::Field::kDestination}), machine.random_));
 }
 
 MemberMachine::MemberMachine(Timeline& timeline, Underlay& underlay, ControllerMachine& controller,
@@ -104,7 +107,7 @@ void MemberMachine::take_admission(const http::Response& response) {
   for (const Json& node : answer["nodes"]) {
     const base::Bytes certificate = octets(node["certificate"]);
     if (const auto trusted = trust.certificate(certificate, now))
-      disk_.nodes[trusted->label] = {certificate, octets(node["registration"]), {}};
+      disk_.nodes[trusted->label] = {certificate, octets(node["registration"]), {}, {}, {}};
   }
   observer_.joined(*this, answer);
   start_process();
@@ -312,8 +315,11 @@ void MemberMachine::keep_certificate(base::ByteView chain) {
 
 void MemberMachine::keep_node(const std::string& label, base::ByteView certificate,
                               base::ByteView registration) {
-  disk_.nodes[label] = {
-      {certificate.begin(), certificate.end()}, {registration.begin(), registration.end()}, {}};
+  disk_.nodes[label] = {{certificate.begin(), certificate.end()},
+                        {registration.begin(), registration.end()},
+                        {},
+                        {},
+                        {}};
 }
 
 void MemberMachine::keep_learnt(base::Duration wait) {

@@ -105,9 +105,9 @@ void Instance::faulted(Fault fault, base::TimePoint now) {
 }
 
 Report Instance::report() const {
-  Report out{manifest_.id,
-             manifest_.name,
-             manifest_.version,
+  Report out{manifest_->id,
+             manifest_->name,
+             manifest_->version,
              standing_,
              usage_,
              last_fault_,
@@ -116,8 +116,8 @@ Report Instance::report() const {
              environment_.ephemeral().used(),
              environment_.lines_left_out(),
              {}};
-  for (std::size_t i = 0; i < manifest_.metrics.size(); ++i)
-    out.metrics.emplace_back(manifest_.metrics[i], environment_.metrics()[i]);
+  for (std::size_t i = 0; i < manifest_->metrics.size(); ++i)
+    out.metrics.emplace_back(manifest_->metrics[i], environment_.metrics()[i]);
   return out;
 }
 
