@@ -97,7 +97,8 @@ void Learnt::take(std::string_view text) {
 }
 
 std::string Learnt::text() const {
-  std::string out = R"({"minor":)" + std::to_string(kMinor) + R"(,"revision":)" + Json(revision_).dump() + R"(,"items":{)";
+  std::string out = R"({"minor":)" + std::to_string(kMinor) + R"(,"revision":)" +
+                    Json(revision_).dump() + R"(,"items":{)";
   bool first = true;
   for (const auto& [key, item] : items_) {
     if (!std::exchange(first, false)) out += ',';

@@ -56,6 +56,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
   self->services_.add(
       service::trusted(*entresol_service_ip_delivery(), "ip-delivery", wire::service::kIpDelivery,
                        service::fields_of({service::Field::kDestination}), self->random_));
+  if (!options.node) self->services_.leave_unknown_to_node();
   layer::member::MemberConfig member;
   member.node = options.node;
   member.cache_entries = options.node ? 32768 : 4096;

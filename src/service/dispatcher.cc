@@ -94,7 +94,11 @@ void Dispatcher::decide(std::span<Miss> misses, base::TimePoint now) {
     }
     auto found = entries_.find(miss.view.service());
     if (found == entries_.end()) {
-      miss.drop = DropReason::service_unknown;
+      if (unknown_passes_) {
+        miss.to = miss.view.destination();
+      } else {
+        miss.drop = DropReason::service_unknown;
+      }
       miss.keep = true;
       continue;
     }

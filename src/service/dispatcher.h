@@ -32,6 +32,8 @@ class Dispatcher final : public layer::forwarding::Decider {
   void add(std::unique_ptr<Instance> instance);
   // The same for one that runs at the other side of the remote, under this number there. `remote` outlives this.
   void add(Manifest manifest, Remote& remote, std::uint32_t number);
+  // A host's: services that are not here are its node's, and their packets pass.
+  void leave_unknown_to_node() { unknown_passes_ = true; }
   // False if there is none. What a remote one has held so far is dropped.
   bool remove(ServiceId id, base::TimePoint now);
   // Inline ones.
@@ -106,6 +108,7 @@ class Dispatcher final : public layer::forwarding::Decider {
   std::unordered_map<ServiceId, Entry> entries_;
   Remote* remote_ = nullptr;
   Rules rules_;
+  bool unknown_passes_ = false;
   std::uint32_t generation_ = 1;
   std::uint32_t withdrawals_ = 0;
   std::uint32_t last_handle_ = 0;

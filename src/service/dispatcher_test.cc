@@ -83,6 +83,14 @@ TEST_F(DispatcherTest, UnknownServiceIsRefused) {
   EXPECT_EQ(decide(5).drop, DropReason::service_unknown);
 }
 
+TEST_F(DispatcherTest, AHostLeavesServicesThatItHasNotToItsNode) {
+  dispatcher_.leave_unknown_to_node();
+  const Miss miss = decide(5);
+  EXPECT_EQ(miss.drop, DropReason::none);
+  EXPECT_EQ(miss.to.octets[0], 2);
+  EXPECT_TRUE(miss.keep);
+}
+
 TEST_F(DispatcherTest, WhatNamesTheMemberAsksNoService) {
   auto& program = add(0);
   const Miss miss = decide(wire::service::kMember);

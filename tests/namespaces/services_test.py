@@ -34,7 +34,7 @@ class Served(Star):
         super().__init__(bench, node={"services": modules})
         self.configure_host("alice", ["bob"], services=[{"to": "bob", "service": service}])
         self.start()
-        self.names = {who: bench.status(who)["layers"][0]["name"] for who in ("alice", "bob")}
+        self.names = {who: bench.status(who)["layers"][0]["address"] for who in ("alice", "bob")}
         bench.until_reaches("bob", self.names["alice"])
         for who in ("alice", "bob"):
             for port in (80, 8080):

@@ -9,6 +9,11 @@
 // instance's object is made before start() and destroyed with the instance, but for one that has trapped.
 #pragma once
 
+// What the standard library would print before it gives up, a module has nowhere to print: it traps.
+#if defined(__wasm__) && !defined(_LIBCPP_VERBOSE_ABORT)
+#define _LIBCPP_VERBOSE_ABORT(...) __builtin_trap()
+#endif
+
 #include <array>
 #include <cstddef>
 #include <cstdint>

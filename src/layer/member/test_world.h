@@ -301,6 +301,7 @@ class Machine : public Station, public Output {
  private:
   void start() {
     services_ = std::make_unique<service::Dispatcher>();
+    if (!node_) services_->leave_unknown_to_node();
     services_->add(service::trusted(*entresol_service_ip_delivery(), "ip-delivery", 1,
                                     service::fields_of({service::Field::kDestination}),
                                     world_.random));
