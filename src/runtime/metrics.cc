@@ -48,7 +48,7 @@ MetricFamilies metrics_of(Runtime& runtime) {
                             "Time that a service's calls took", MetricType::Counter);
   auto own = metric_family("entresol_service_metric",
                            "Counters and gauges of services' own; of histograms the sum",
-                           MetricType::Untyped);
+                           MetricType::Gauge);
   for (const service::Report& report : runtime.service_reports()) {
     const ClientMetric::Label name{"service", report.name};
     add_metric(services, static_cast<double>(report.usage.packets), {name});

@@ -4,8 +4,7 @@
  * A service that reads payload defines ENTRESOL_PAYLOAD_ROOM before it includes service.h: octets for the payloads of one
  * batch. What does not fit is not shown (payload_size 0), and comes again in the next batch.
  */
-#ifndef ENTRESOL_MODULE_H
-#define ENTRESOL_MODULE_H
+#pragma once
 
 #include "entresol/service.h"
 
@@ -78,5 +77,3 @@ typedef struct entresol_module {
   ENTRESOL_EXPORT("entresol_stop") void entresol_stop_(void) {                                     \
     if (entresol_table_##NAME.stop) entresol_table_##NAME.stop(0, entresol_room_.state);           \
   }
-
-#endif

@@ -8,8 +8,7 @@
  *
  * docs/services.md tells the same from the outside: the module's exports and imports, ABI version 1.
  */
-#ifndef ENTRESOL_SERVICE_H
-#define ENTRESOL_SERVICE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -218,6 +217,4 @@ ENTRESOL_HOST_CALLS(ENTRESOL_HOST_CALL)
     return &entresol_table_##NAME;                        \
   }
 #endif
-#endif
-
 #endif

@@ -9,6 +9,8 @@
 //   errors       what the senders of refused packets are told (report.cc)
 //   queue        by egress link and class, before any counter is taken
 //   seal         one run of records per egress link, equal sizes side by side for segmentation offload
+//
+// What this member makes itself, and what comes back from services, joins on its way: own.cc.
 #include "layer/forwarding/pipeline.h"
 
 #include <algorithm>
@@ -100,87 +102,6 @@ void Pipeline::run(base::TimePoint now) {
   seal();
   count_ = 0;
   collected_bytes_ = 0;
-}
-
-std::span<const OutBurst> Pipeline::originate(std::span<const base::MutableBytes> packets,
-                                              base::TimePoint now) {
-  begin();
-  count_ = 0;
-  for (base::MutableBytes bytes : packets.first(std::min(packets.size(), kBatch))) {
-    Packet& packet = packets_[count_];
-    packet = Packet{};
-    packet.data = bytes.data();
-    packet.length = static_cast<std::uint32_t>(bytes.size());
-    packet.ingress = kSelf;
-    from_[count_] = nullptr;
-    ++count_;
-  }
-  parse();
-  decide(now);
-  act(now);
-  report_errors(now);
-  queue();
-  seal();
-  count_ = 0;
-  return {out_.data(), outs_};
-}
-
-std::span<const OutBurst> Pipeline::resume(std::span<Returned> packets, base::TimePoint now) {
-  begin();
-  count_ = 0;
-  for (Returned& returned : packets.first(std::min(packets.size(), kBatch))) {
-    Packet& packet = packets_[count_];
-    packet = Packet{};
-    packet.data = returned.packet.data();
-    packet.length = static_cast<std::uint32_t>(returned.packet.size());
-    packet.ingress = returned.ingress;
-    from_[count_] = nullptr;
-    ++count_;
-    Miss miss;
-    const Link& ingress = tables_.links[packet.ingress];
-    if (ingress.generation != returned.ingress_generation ||
-        wire::HeaderView::parse(returned.packet, miss.view) != DropReason::none) {
-      drop(packet, DropReason::service_hold_ended);
-      continue;
-    }
-    miss.layer = layer_of(packet.ingress, miss.view.layer());
-    miss.ingress = packet.ingress;
-    miss.drop = returned.drop;
-    miss.keep = returned.keep;
-    miss.lifetime_ms = returned.lifetime_ms;
-    miss.to = returned.to;
-    packet.hash = cache_.hash(DecisionKey::of(packet.data, packet.ingress));
-    keep_and_follow(packet, miss, now);
-  }
-  act(now);
-  report_errors(now);
-  queue();
-  seal();
-  count_ = 0;
-  return {out_.data(), outs_};
-}
-
-std::span<const OutBurst> Pipeline::keepalive(LinkId link) {
-  static std::uint8_t nothing = 0;
-  const base::MutableBytes empty(&nothing, 0);
-  return to_guest(link, std::span(&empty, 1));
-}
-
-std::span<const OutBurst> Pipeline::to_guest(LinkId link,
-                                             std::span<const base::MutableBytes> packets) {
-  begin();
-  count_ = 0;
-  for (base::MutableBytes bytes : packets.first(std::min(packets.size(), kBatch))) {
-    Packet& packet = packets_[count_++];
-    packet = Packet{};
-    packet.data = bytes.data();
-    packet.length = static_cast<std::uint32_t>(bytes.size());
-    packet.egress = link;
-  }
-  queue();
-  seal();
-  count_ = 0;
-  return {out_.data(), outs_};
 }
 
 // ---- open --------------------------------------------------------------------------------------------------------
@@ -364,12 +285,13 @@ void Pipeline::decide(base::TimePoint now) {
     if (packet.done) continue;
     const DecisionKey key = DecisionKey::of(packet.data, packet.ingress);
     Decision* decision = cache_.find(key, packet.hash);
-    if (decision != nullptr && (decision->epoch != epoch || decision->policy != policy ||
-                                decision->ends != 0)) [[unlikely]] {
+    const bool moved =
+        decision != nullptr && (decision->epoch != epoch || decision->policy != policy);
+    if (moved || (decision != nullptr && ended(*decision, clock))) [[unlikely]] {
       if (ended(*decision, clock) || !still_holds(*decision, packet.data, packet.ingress)) {
         decision->epoch = 0;
         decision = nullptr;
-      } else if (decision->epoch != epoch || decision->policy != policy) {
+      } else {
         decision->epoch = epoch;
         decision->policy = policy;
         ++counters_.refreshed;
