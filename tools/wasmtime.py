@@ -112,7 +112,7 @@ def compile_into(target: Path, progress: ui.Progress) -> tuple[Path, Path]:
         return made["archive"], made["headers"]
     tail = "\n".join(said[-30:])
     if NO_NETWORK.search(tail):
-        raise Failed(f"{tail}\nWasmtime's crates come from crates.io, which was not reached. Do this once with a network (behind a "
+        raise Failed(f"{tail}\nWasmtime's crates come from cargo's registry, which was not reached. Do this once with a network (behind a "
                      f"proxy, set HTTPS_PROXY),\nor bring {target.with_suffix('')} from a machine where it was built.")
     raise Failed(f"{tail}\nWasmtime was not built; the whole output is in {ui.BUILD / 'log' / 'wasmtime.log'}")
 
