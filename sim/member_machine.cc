@@ -163,6 +163,7 @@ void MemberMachine::start_process() {
   addresses_.ipv6 = own.name.octets;
   addresses_.ipv4 = own.ipv4;
   std::vector<membership::Objects> nodes;
+  nodes.reserve(disk_.nodes.size());
   for (const auto& [label, objects] : disk_.nodes) nodes.push_back(objects);
   if (birth_.node) {
     process.learnt.take(disk_.directory);

@@ -76,6 +76,7 @@ std::vector<const Instance*> Dispatcher::instances() const {
   for (const auto& [id, entry] : entries_)
     if (entry.instance != nullptr) sorted.emplace(id, entry.instance.get());
   std::vector<const Instance*> out;
+  out.reserve(sorted.size());
   for (const auto& [id, instance] : sorted) out.push_back(instance);
   return out;
 }

@@ -172,13 +172,13 @@ void Remote::answer(std::uint32_t slot, const entresol_verdict& verdict) {
       draining_.push_back({key, slots_[slot].flow, verdict, {}});
     }
   }
-  ready_.push_back(std::move(ready));
+  ready_.push_back(ready);
 }
 
 void Remote::answer_drop(std::uint32_t slot, DropReason reason) {
   Ready ready{slot, {}, false, false};
   ready.answer.drop = reason;
-  ready_.push_back(std::move(ready));
+  ready_.push_back(ready);
 }
 
 void Remote::replicate(std::uint32_t slot) {
@@ -187,7 +187,7 @@ void Remote::replicate(std::uint32_t slot) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     Ready ready{slot, {}, i + 1 < names.size(), false};
     ready.answer.to = from_author(names[i]);
-    ready_.push_back(std::move(ready));
+    ready_.push_back(ready);
   }
 }
 

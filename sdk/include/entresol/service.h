@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+/* Names as C has them. NOLINTBEGIN(readability-identifier-naming) */
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -218,3 +219,5 @@ ENTRESOL_HOST_CALLS(ENTRESOL_HOST_CALL)
   }
 #endif
 #endif
+
+/* NOLINTEND(readability-identifier-naming) */
