@@ -59,7 +59,7 @@ base::Result<Names> read_names(const std::string& admin) {
   for (const Json& name : part_of(*shared, "names"))
     out.all.push_back({text_of(name, "kind"), name});
   std::erase_if(out.all, [](const Named& each) { return each.revoked(); });
-  std::ranges::stable_sort(out.all, {}, &Named::label);
+  std::ranges::sort(out.all, {}, &Named::label);
   return out;
 }
 
