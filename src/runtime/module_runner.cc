@@ -47,7 +47,7 @@ struct ModuleRunner::Machinery {
   std::unique_ptr<io::EventLoop> loop;  // the service thread's
   io::TimerId timer{};
   std::atomic<bool> busy{false};  // calls run: the clock ticks
-  std::atomic<bool> stopping{false};
+  std::atomic<bool> stopping{false}, clock_stopping{false};
   std::thread thread, clock;
 };
 
@@ -58,7 +58,8 @@ ModuleRunner::~ModuleRunner() {
   if (machinery_ == nullptr) return;
   machinery_->stopping = true;
   machinery_->loop->stop();
-  machinery_->thread.join();
+  machinery_->thread.join();  // a call that does not end is ended by the clock
+  machinery_->clock_stopping = true;
   machinery_->busy = true;
   machinery_->busy.notify_all();
   machinery_->clock.join();
@@ -160,7 +161,7 @@ void ModuleRunner::run_clock() {
     clock_gettime(its_time, &time);
     return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
   };
-  for (auto ticked = used(); !all.stopping;) {
+  for (auto ticked = used(); !all.clock_stopping;) {
     all.busy.wait(false);
     for (; ticked + service::modules::Sandbox::kTick <= used();
          ticked += service::modules::Sandbox::kTick)
