@@ -47,7 +47,8 @@ class Input {
     return octet;
   }
   std::string text() {
-    const std::size_t n = std::min<std::size_t>(u8(), rest_.size());
+    const std::size_t asked = u8();  // before what is left is looked at
+    const std::size_t n = std::min(asked, rest_.size());
     std::string out(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(n));
     rest_ = rest_.subspan(n);
     return out;

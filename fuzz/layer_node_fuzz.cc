@@ -36,7 +36,8 @@ class Input {
     return static_cast<std::uint16_t>(high << 8 | u8());
   }
   Bytes octets() {
-    const std::size_t n = std::min<std::size_t>(u8(), rest_.size());
+    const std::size_t asked = u8();  // before what is left is looked at
+    const std::size_t n = std::min(asked, rest_.size());
     Bytes out(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(n));
     rest_ = rest_.subspan(n);
     return out;
@@ -64,8 +65,10 @@ class Play {
 
   void step() {
     switch (input_.u8() % 18) {
-      case 0:
-        return send(input_.octets(), input_.u8());
+      case 0: {
+        const Bytes bytes = input_.octets();
+        return send(bytes, input_.u8());
+      }
       case 1:
         return replay(false);
       case 2:
@@ -131,6 +134,10 @@ class Play {
         return test::endpoint(77);
     }
   }
+  void flip(Bytes& bytes) {
+    const std::size_t at = input_.u16() % bytes.size();
+    bytes[at] ^= input_.u8();
+  }
   void send(const Bytes& bytes, std::uint8_t path) {
     const auto to = static_cast<std::uint8_t>(path >> 4);
     world().send(address(path & 15), address(to == 0 ? 1 : to), bytes, 0);
@@ -141,7 +148,7 @@ class Play {
     test::Datagram again = scene_.recorded[scene_.recorded.size() - 1 - back];
     if (const std::uint8_t from = input_.u8(); from % 8 != 7) again.from = address(from);
     for (int n = change ? input_.u8() % 4 + 1 : 0; n > 0 && !again.bytes.empty(); --n)
-      again.bytes[input_.u16() % again.bytes.size()] ^= input_.u8();
+      flip(again.bytes);
     if (change && input_.u8() % 4 == 0)
       again.bytes.resize(std::min<std::size_t>(again.bytes.size(), input_.u8()));
     world().send(again.from, again.to, again.bytes, 0);
@@ -186,7 +193,7 @@ class Play {
     membership::Objects told = signed_[input_.u8() % signed_.size()];
     for (int n = input_.u8() % 4; n > 0; --n) {
       Bytes& part = (n & 1) != 0 ? told.registration : told.certificate;
-      if (!part.empty()) part[input_.u16() % part.size()] ^= input_.u8();
+      if (!part.empty()) flip(part);
     }
     wire::Header on_wire;
     on_wire.next_protocol = wire::next_protocol::kControl;
