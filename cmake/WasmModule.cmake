@@ -12,10 +12,13 @@
 find_program(ENTRESOL_WASM_CC clang-19)
 find_program(ENTRESOL_WASM_CXX clang++-19)
 find_program(ENTRESOL_WASM_LD wasm-ld-19)
+if(ENTRESOL_WASM_CC AND ENTRESOL_WASM_CXX AND ENTRESOL_WASM_LD)
+  set(ENTRESOL_WASM_COMPILER ON)
+endif()
 
 function(entresol_wasm_module name)
   cmake_parse_arguments(ARG "NO_LIBC" "" "SOURCES;EXPORTS;OPTIONS;DIRECTORIES" ${ARGN})
-  if(NOT ENTRESOL_WASM_CC OR NOT ENTRESOL_WASM_CXX OR NOT ENTRESOL_WASM_LD)
+  if(NOT ENTRESOL_WASM_COMPILER)
     message(FATAL_ERROR "No clang-19 and wasm-ld-19, which compile modules: ./run installs clang-19, lld-19, wasi-libc, "
                         "libclang-rt-19-dev-wasm32 and libc++-19-dev-wasm32")
   endif()
