@@ -53,6 +53,8 @@ struct Limits {
   std::uint32_t log_lines = 10;    // a second
   std::uint32_t withdrawals = 10;  // a second
   std::uint32_t waiting = 256;     // packets on their way to a service thread
+  std::uint32_t packets = 100'000;  // a second: shown to it, and copies beyond the first
+  std::uint64_t octets = 100 << 20;  // a second, of these
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
