@@ -123,7 +123,7 @@ class Remote {
   std::unordered_map<std::uint32_t, std::uint32_t> held_;  // slots by handle
   std::multimap<base::TimePoint, std::uint32_t> ends_;     // handles
   std::vector<Ready> ready_;
-  std::size_t next_ready_ = 0;        // those before have been given
+  std::size_t next_ready_ = 0;                                       // those before have been given
   std::unordered_map<std::uint32_t, std::deque<Pending>> backlogs_;  // by service; none is empty
   std::vector<std::uint32_t> given_;  // slots whose bytes the pipeline has
   std::deque<base::Bytes> copies_;
