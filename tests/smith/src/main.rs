@@ -83,7 +83,9 @@ fn shape() -> Vec<u8> {
     let mut exports = ExportSection::new();
     let mut code = CodeSection::new();
     for (at, (name, parameters, results)) in IMPORTS.iter().enumerate() {
-        kinds.ty().function(types(&format!("i{parameters}")), types(results));
+        kinds
+            .ty()
+            .function(types(&format!("i{parameters}")), types(results));
         imports.import("entresol", name, EntityType::Function(at as u32));
     }
     for (at, (name, parameters, results)) in EXPORTS.iter().enumerate() {
@@ -92,7 +94,8 @@ fn shape() -> Vec<u8> {
         functions.function(index);
         exports.export(name, ExportKind::Func, index);
         let mut body = Function::new([]);
-        body.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+        body.instruction(&Instruction::Unreachable)
+            .instruction(&Instruction::End);
         code.function(&body);
     }
     let mut memories = MemorySection::new();
@@ -105,7 +108,10 @@ fn shape() -> Vec<u8> {
     });
     exports.export("memory", ExportKind::Memory, 0);
     let mut out = Module::new();
-    out.section(&kinds).section(&imports).section(&functions).section(&memories);
+    out.section(&kinds)
+        .section(&imports)
+        .section(&functions)
+        .section(&memories);
     out.section(&exports).section(&code);
     out.finish()
 }
@@ -155,7 +161,11 @@ struct Filler {
 
 impl Filler {
     fn store(body: &mut Function, address: i32, value: i32) {
-        let place = MemArg { offset: 0, align: 2, memory_index: 0 };
+        let place = MemArg {
+            offset: 0,
+            align: 2,
+            memory_index: 0,
+        };
         body.instruction(&Instruction::I32Const(address))
             .instruction(&Instruction::I32Const(value))
             .instruction(&Instruction::I32Store(place));
@@ -167,7 +177,8 @@ impl Filler {
         for (at, value) in said.enumerate() {
             Self::store(&mut body, DESCRIPTION + 4 * at as i32, value);
         }
-        body.instruction(&Instruction::I32Const(DESCRIPTION)).instruction(&Instruction::End);
+        body.instruction(&Instruction::I32Const(DESCRIPTION))
+            .instruction(&Instruction::End);
         body
     }
 
@@ -194,11 +205,17 @@ impl Filler {
                 body.instruction(&Instruction::I64Const(self.random.below(most) as i64));
             }
             'f' => {
-                body.instruction(&Instruction::F64Const(f64::from_bits(self.random.next()).into()));
+                body.instruction(&Instruction::F64Const(
+                    f64::from_bits(self.random.next()).into(),
+                ));
             }
             // What the module itself has left in its memory, or the host.
             'i' | 'n' if self.random.below(4) == 0 => {
-                let place = MemArg { offset: 0, align: 0, memory_index: 0 };
+                let place = MemArg {
+                    offset: 0,
+                    align: 0,
+                    memory_index: 0,
+                };
                 body.instruction(&Instruction::I32Const(self.random.below(60000) as i32))
                     .instruction(&Instruction::I32Load(place));
             }
@@ -298,7 +315,9 @@ fn names(module: &[u8]) -> Names {
 
 fn module(seed: u64, shape: &[u8]) -> Vec<u8> {
     let mut random = Random(seed);
-    let octets: Vec<u8> = (0..1024).flat_map(|_| random.next().to_le_bytes()).collect();
+    let octets: Vec<u8> = (0..1024)
+        .flat_map(|_| random.next().to_le_bytes())
+        .collect();
     let mut source = arbitrary::Unstructured::new(&octets);
     let smith = wasm_smith::Module::new(config(shape.to_vec(), seed % 2 == 0), &mut source)
         .expect("enough octets for a module")
@@ -321,7 +340,10 @@ fn module(seed: u64, shape: &[u8]) -> Vec<u8> {
 }
 
 fn main() {
-    let words: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let words: Vec<u64> = std::env::args()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect();
     let [first, count] = words[..] else {
         eprintln!("entresol_smith FIRST COUNT");
         std::process::exit(2);
@@ -330,7 +352,11 @@ fn main() {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for seed in first..first + count {
         let octets = module(seed, &shape);
-        for part in [&(seed as u32).to_le_bytes()[..], &(octets.len() as u32).to_le_bytes(), &octets] {
+        for part in [
+            &(seed as u32).to_le_bytes()[..],
+            &(octets.len() as u32).to_le_bytes(),
+            &octets,
+        ] {
             out.write_all(part).expect("standard output");
         }
     }
