@@ -87,7 +87,9 @@ class Services {
     out.fields = service::fields_of({Field::kSource, Field::kDestination, Field::kFlow,
                                      Field::kInnerProtocol, Field::kInnerFlags, Field::kPort});
     out.limits.cpu_permille = 1000;
-    out.limits.waiting = 4096;
+    out.limits.waiting = 65536;
+    out.limits.packets = UINT32_MAX;
+    out.limits.octets = UINT64_MAX;
     // Whoever shares the machine may take a thread's CPU for longer than a call may last.
     out.limits.batch = std::chrono::seconds(1);
     return out;

@@ -49,6 +49,7 @@ namespace entresol::base {
   X(refused_by_service, "the service dropped it")                                              \
   X(service_unavailable, "the service rests after a fault, or has used up its time")           \
   X(service_queue_full, "more packets at a service than it may have there")                    \
+  X(service_over_rate, "more packets or octets a second than a service's limits allow")        \
   X(service_hold_ended, "a service held it and did not release it in time")                    \
   X(link_down, "egress link has no keys")                                                      \
   X(too_big, "larger than the egress link's configured size")                                  \

@@ -73,6 +73,8 @@ inline constexpr std::string_view kModuleMalformed =
 inline constexpr std::string_view kModuleCode = "E0702";  // compiled code that is not to be run
 inline constexpr std::string_view kModuleUnfit =
     "E0703";  // imports what is not granted, or lacks an entry
+// Services of a node (071x).
+inline constexpr std::string_view kServiceUnknown = "E0710";  // no such module runs there
 // The author's kit (072x).
 inline constexpr std::string_view kKitTools = "E0720";    // a compiler or library is missing
 inline constexpr std::string_view kKitBuild = "E0721";    // the source does not compile

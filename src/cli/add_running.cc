@@ -31,7 +31,8 @@ void add_roles(CLI::App& app, Words& w) {
   up->callback([&w] { w.run = [&w] { return cli::up(w.global, w.role, w.file, own_path()); }; });
 }
 
-// A verb that asks a running host, node or controller.
+}  // namespace
+
 CLI::App* add_question(CLI::App& app, Words& w, const char* name, const char* description,
                        int (*verb)(const Words&, const std::string& control)) {
   CLI::App* question = app.add_subcommand(name, description);
@@ -47,6 +48,8 @@ CLI::App* add_question(CLI::App& app, Words& w, const char* name, const char* de
   });
   return question;
 }
+
+namespace {
 
 void add_questions(CLI::App& app, Words& w) {
   add_question(app, w, "down", "Stop a running host, node or controller",

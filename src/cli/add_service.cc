@@ -10,13 +10,30 @@ CLI::App* verb(CLI::App* service, Words& w, const char* name, const char* help,
   return out;
 }
 
+void add_services_of_node(CLI::App& service, Words& w) {
+  add_question(service, w, "top",
+               "What each service of a node uses of what it may, busiest first: CPU, packets, "
+               "memory, store, and what it has lost by which limit. Live on a terminal; once with "
+               "--once, -o json, or into a file",
+               [](const Words& said, auto& c) { return top_services(said.global, c, said.once); })
+      ->add_flag("--once", w.once, "print it once, and end");
+  add_question(
+      service, w, "restart",
+      "Start a module of a node anew: out of quarantine, or because you say so. Its state, "
+      "timers and ephemeral store are gone afterwards",
+      [](const Words& said, auto& c) { return restart_service(said.global, c, said.name); })
+      ->add_option("service", w.name, "name or id, as `entresol service top` shows them")
+      ->required();
+}
+
 }  // namespace
 
 void add_service(CLI::App& app, Words& w) {
   ServiceWords& o = w.service;
   CLI::App* service = app.add_subcommand(
       "service",
-      "Write a service: new, build, test, bench, pack; docs/services.md leads through it");
+      "Write a service: new, build, test, bench, pack; docs/services.md leads through it. Look "
+      "after those of a node: top, restart");
   service->require_subcommand(1);
   const auto in_folder = [&](CLI::App* of) {
     of->add_option("folder", o.folder, "the service's folder")->capture_default_str();
@@ -48,6 +65,7 @@ void add_service(CLI::App& app, Words& w) {
        [&w] { return kit::inspect(w.global, w.service.file); })
       ->add_option("file", o.file, "the package")
       ->required();
+  add_services_of_node(*service, w);
 }
 
 }  // namespace entresol::cli

@@ -146,6 +146,10 @@ int rekey(const Global& global, const std::string& control);
 // The control socket that a configuration file names.
 base::Result<std::string> control_of(const std::string& file);
 
+// services.cc: of a running node
+int top_services(const Global& global, const std::string& control, bool once);
+int restart_service(const Global& global, const std::string& control, const std::string& which);
+
 // explain.cc
 int explain(const Global& global, const std::string& code);
 

@@ -229,6 +229,9 @@ constexpr Explanation kExplanations[] = {
     {code::kModuleUnfit, "The module does not fit what this node offers or expects",
      "The message lists each import that is not granted, and each function that the module has to "
      "export and does not, or with another type."},
+    {code::kServiceUnknown, "No module with that name or id runs there",
+     "`entresol service top` lists the services of a node, and whether each is a module. What is "
+     "part of\nthe program itself, such as ip-delivery, is not restarted alone."},
     {code::kKitTools, "What compiles services is not on this machine",
      "Services are compiled by clang 19 for wasm32-wasi. On Debian: apt install clang-19 lld-19 "
      "wasi-libc\n"

@@ -30,7 +30,7 @@ struct Words {
   NameOptions shared;
   std::string kind, prefix, role = "host", file, name, layer, code, admin, id;
   int count = 3;
-  bool prometheus = false;
+  bool prometheus = false, once = false;
   std::function<int()> run;  // the verb
 };
 
@@ -38,9 +38,12 @@ struct Words {
 void add_offline(CLI::App& app, Words& words);
 // add_running.cc: run and up, and what is asked of what runs
 void add_running(CLI::App& app, Words& words);
+// A verb that asks a running host, node or controller, and where its control socket is.
+CLI::App* add_question(CLI::App& app, Words& words, const char* name, const char* description,
+                       int (*verb)(const Words&, const std::string& control));
 // add_layer.cc: a layer with a controller
 void add_layer(CLI::App& app, Words& words);
-// add_service.cc: the author's kit
+// add_service.cc: the author's kit, and services of a running node
 void add_service(CLI::App& app, Words& words);
 
 }  // namespace entresol::cli

@@ -106,6 +106,8 @@ void read_limits(YamlMap& map, Limits& out) {
   count("log_lines", out.log_lines, 1000);
   count("withdrawals", out.withdrawals, 1000);
   count("waiting", out.waiting, 65536);
+  count("packets", out.packets, 10'000'000);
+  out.octets = quantity(map, "octets", out.octets, kSizes, 0, std::uint64_t{10} << 30);
 }
 
 void read_metric(YamlMap& map, Manifest& out) {

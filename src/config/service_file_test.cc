@@ -40,7 +40,7 @@ fields: [source, port, length]
 payload: true
 fallback: deliver
 limits: {memory: 2 MiB, batch: 200 us, cpu: 5 %, ephemeral: 1 KiB, stable: 3MiB, timers: 2, held: 3,
-         log_lines: 4, withdrawals: 5, waiting: 6}
+         log_lines: 4, withdrawals: 5, waiting: 6, packets: 7, octets: 8 KiB}
 metrics:
   - {name: denied, help: packets that were refused}
   - {name: delay, kind: histogram}
@@ -68,6 +68,8 @@ config:
   EXPECT_EQ(limits.log_lines, 4u);
   EXPECT_EQ(limits.withdrawals, 5u);
   EXPECT_EQ(limits.waiting, 6u);
+  EXPECT_EQ(limits.packets, 7u);
+  EXPECT_EQ(limits.octets, 8192u);
   ASSERT_EQ(manifest.metrics.size(), 2u);
   EXPECT_EQ(manifest.metrics[0].kind, service::MetricKind::kCounter);
   EXPECT_EQ(manifest.metrics[1].kind, service::MetricKind::kHistogram);

@@ -182,13 +182,50 @@ void ModuleRunner::ask_for_reports() {
     for (std::uint32_t i = 0; i < thread.size(); ++i)
       if (const service::Instance* instance = thread.find(i))
         reports->push_back(instance->report());
-    loop_.post([this, reports] {
-      watch(*reports);
-      reports_ = std::move(*reports);
-    });
+    loop_.post([this, reports, at = io::now()] { take(std::move(*reports), at); });
   });
   machinery_->loop->wake();
   loop_.arm(report_timer_, io::now() + kReportInterval);
+}
+
+void ModuleRunner::take(std::vector<service::Report> reports, base::TimePoint at) {
+  for (service::Report& each : reports) complete(each, at);
+  watch(reports);
+  reports_ = std::move(reports);
+  reported_ = at;
+}
+
+// With what is known on this thread, and with what has changed since the last report.
+void ModuleRunner::complete(service::Report& report, base::TimePoint at) {
+  report.remote = true;
+  if (const service::RemoteService* remote = dispatcher_.find_remote(report.id)) {
+    report.queue_full = remote->queue_full;
+    report.over_rate = remote->over_rate;
+  }
+  const auto before =
+      std::find_if(reports_.begin(), reports_.end(),
+                   [&](const service::Report& each) { return each.id == report.id; });
+  const double seconds = std::chrono::duration<double>(at - reported_).count();
+  if (before == reports_.end() || seconds <= 0) return;
+  const auto rate = [&](auto now, auto then) { return static_cast<double>(now - then) / seconds; };
+  report.rates.packets = rate(report.usage.packets, before->usage.packets);
+  report.rates.batches = rate(report.usage.batches, before->usage.batches);
+  report.rates.cpu = rate(report.usage.busy.count(), before->usage.busy.count()) / 1e9;
+}
+
+bool ModuleRunner::restart(service::ServiceId id,
+                           std::function<void(const service::Report& now)> done) {
+  const service::RemoteService* remote = dispatcher_.find_remote(id);
+  if (remote == nullptr) return false;
+  machinery_->services.post(
+      [this, number = remote->number, done = std::move(done)](service::ServiceThread& thread) {
+        thread.restart(number, io::now(), io::unix_nanos());
+        const service::Instance* instance = thread.find(number);
+        if (instance == nullptr) return;
+        loop_.post([done, report = instance->report()] { done(report); });
+      });
+  machinery_->loop->wake();
+  return true;
 }
 
 // Says what has become of an instance since the last report.

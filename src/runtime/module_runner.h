@@ -35,6 +35,10 @@ class ModuleRunner {
   // E0703), and kConfigBadValue for values that the manifest does not take, or a second service with an id.
   base::Result<void> add(const config::ServiceFile& file, const service::ConfigValues& values);
 
+  // By a person: out of quarantine, or anew. `done` is called on the runtime's thread once it has begun, with what it is
+  // now. False: no module has this id, and nothing is called.
+  bool restart(service::ServiceId id, std::function<void(const service::Report& now)> done);
+
   // Before the runtime's loop sleeps: what comes back from now on wakes it.
   void about_to_sleep();
 
@@ -46,6 +50,8 @@ class ModuleRunner {
   base::Result<void> begin();
   void run_service_thread();
   void run_clock();
+  void take(std::vector<service::Report> reports, base::TimePoint at);
+  void complete(service::Report& report, base::TimePoint at);
   void watch(const std::vector<service::Report>& reports);
   void ask_for_reports();
 
@@ -55,6 +61,7 @@ class ModuleRunner {
   io::SystemRandom random_;
   std::unique_ptr<Machinery> machinery_;
   std::vector<service::Report> reports_;
+  base::TimePoint reported_{};
   std::uint32_t last_number_ = 0;
   io::TimerId report_timer_{};
 };

@@ -211,6 +211,29 @@ base::Result<void> Runtime::add_module(const config::ServiceFile& file,
   return modules_->add(file, values);
 }
 
+void Runtime::restart_service(const std::string& which, const io::ControlServer::Reply& reply) {
+  const auto refuse = [&](const std::string& what) {
+    reply(Json{{"error", {{"code", base::code::kServiceUnknown}, {"message", what}}}}.dump());
+  };
+  const auto all = service_reports();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const service::Report& each) {
+    return each.name == which || std::to_string(each.id) == which;
+  });
+  if (found == all.end()) return refuse("no service '" + which + "' is here");
+  if (!found->remote)
+    return refuse("service '" + found->name + "' is part of this program: modules are restarted");
+  log_->write(config::LogLevel::kInfo, "service_restart_asked", io::now(),
+              {{"service", found->name}});
+  modules_->restart(found->id, [reply, was = found->standing](const service::Report& now) {
+    reply(Json{{"service", now.name},
+               {"id", now.id},
+               {"was", to_string(was)},
+               {"standing", to_string(now.standing)},
+               {"faults", now.usage.faults}}
+              .dump());
+  });
+}
+
 std::vector<service::Report> Runtime::service_reports() const {
   std::vector<service::Report> out;
   for (const service::Instance* instance : services_.instances()) out.push_back(instance->report());
@@ -264,6 +287,11 @@ void Runtime::answer(std::string_view request, io::ControlServer::Reply reply) {
     reply(Json{{"rekeyed", true}}.dump());
   } else if (command == "ping") {
     pings_->start(call, std::move(reply));
+  } else if (command == "service_restart") {
+    restart_service(call.contains("service") && call["service"].is_string()
+                        ? call["service"].get<std::string>()
+                        : "",
+                    reply);
   } else if (command == "down") {
     log_->write(config::LogLevel::kInfo, "down_asked", io::now());
     reply(Json{{"stopping", true}}.dump());

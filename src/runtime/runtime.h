@@ -103,6 +103,7 @@ class Runtime final : private layer::member::Output {
   void receive();
   void end_of_round();
   void answer(std::string_view request, io::ControlServer::Reply reply);
+  void restart_service(const std::string& which, const io::ControlServer::Reply& reply);
   void note(const layer::member::Note& note) override;
   void log_start();
   void log_drops();

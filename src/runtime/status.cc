@@ -39,16 +39,20 @@ double seconds_since(base::TimePoint then) {
   return std::chrono::duration<double>(io::now() - then).count();
 }
 
-std::string_view to_string(service::Standing standing) {
-  switch (standing) {
-    case service::Standing::kRunning:
-      return "running";
-    case service::Standing::kResting:
-      return "resting";
-    case service::Standing::kQuarantined:
-      return "quarantined";
-  }
-  return "?";
+// Of a module: what it uses, of what it may.
+void describe_budget(const service::Report& report, Json& out) {
+  const service::Limits& limits = report.limits;
+  out["queue_full"] = report.queue_full;
+  out["over_rate"] = report.over_rate;
+  out["packets_per_second"] = report.rates.packets;
+  out["batches_per_second"] = report.rates.batches;
+  out["cpu_percent"] = report.rates.cpu * 100;
+  out["limits"] = {{"cpu_percent", limits.cpu_permille / 10.0},
+                   {"memory", limits.memory},
+                   {"ephemeral", limits.ephemeral},
+                   {"waiting", limits.waiting},
+                   {"packets_per_second", limits.packets},
+                   {"octets_per_second", limits.octets}};
 }
 
 Json describe(const service::Report& report) {
@@ -56,7 +60,7 @@ Json describe(const service::Report& report) {
   Json out = {{"id", report.id},
               {"name", report.name},
               {"version", report.version},
-              {"standing", to_string(report.standing)},
+              {"standing", service::to_string(report.standing)},
               {"packets", usage.packets},
               {"batches", usage.batches},
               {"fallbacks", usage.fallbacks},
@@ -67,7 +71,10 @@ Json describe(const service::Report& report) {
               {"held", report.held},
               {"memory", report.memory},
               {"stored", report.stored},
-              {"busy_ns", usage.busy.count()}};
+              {"log_lines_left_out", report.lines_left_out},
+              {"busy_ns", usage.busy.count()},
+              {"runner", report.remote ? "service thread" : "inline"}};
+  if (report.remote) describe_budget(report, out);
   if (!report.metrics.empty()) {
     Json metrics = Json::object();
     for (const auto& [metric, value] : report.metrics) metrics[metric.name] = value.value;

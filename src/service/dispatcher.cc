@@ -115,7 +115,7 @@ void Dispatcher::ask(Entry& entry, std::span<Miss> misses, base::TimePoint now) 
     for (const std::size_t i : entry.misses) {
       entresol_packet shown = show(misses[i].view, entry.remote->manifest);
       shown.handle = next_handle();
-      remote_->submit(*entry.remote, misses[i], shown);
+      remote_->submit(*entry.remote, misses[i], shown, now);
     }
     entry.misses.clear();
     return;

@@ -8,6 +8,18 @@ namespace {
 constexpr base::Duration kThrottledPause = std::chrono::milliseconds(10);
 }
 
+std::string_view to_string(Standing standing) {
+  switch (standing) {
+    case Standing::kRunning:
+      return "running";
+    case Standing::kResting:
+      return "resting";
+    case Standing::kQuarantined:
+      return "quarantined";
+  }
+  return "?";
+}
+
 Instance::Instance(Manifest manifest, std::unique_ptr<Program> program, base::RandomSource& random,
                    Clock clock, Environment::LogSink log)
     : program_(std::move(program)),
@@ -115,6 +127,11 @@ Report Instance::report() const {
              program_->memory(),
              environment_.ephemeral().used(),
              environment_.lines_left_out(),
+             {},
+             manifest_->limits,
+             false,
+             0,
+             0,
              {}};
   for (std::size_t i = 0; i < manifest_->metrics.size(); ++i)
     out.metrics.emplace_back(manifest_->metrics[i], environment_.metrics()[i]);

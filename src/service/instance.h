@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "service/program.h"
@@ -19,6 +20,7 @@
 namespace entresol::service {
 
 enum class Standing : std::uint8_t { kRunning, kResting, kQuarantined };
+std::string_view to_string(Standing standing);
 
 struct Usage {
   std::uint64_t packets = 0, batches = 0;  // that it was asked about
@@ -27,6 +29,12 @@ struct Usage {
   std::uint64_t faults = 0, starts = 0;
   std::uint64_t invalid = 0;  // verdicts that could not be carried out
   base::Duration busy{};
+};
+
+// In the second before the report.
+struct Rates {
+  double packets = 0, batches = 0;
+  double cpu = 0;  // of one core
 };
 
 // What people are told of an instance; a value, so that it may go to another thread.
@@ -40,6 +48,11 @@ struct Report {
   std::size_t held = 0, memory = 0, stored = 0;
   std::uint64_t lines_left_out = 0;
   std::vector<std::pair<Metric, MetricValue>> metrics;
+  Limits limits;
+  // Of one at a service thread, by its runner.
+  bool remote = false;
+  std::uint64_t queue_full = 0, over_rate = 0;  // packets that did not get to it, or not out again
+  Rates rates;
 };
 
 class Instance {

@@ -49,10 +49,12 @@ struct Limits {
   std::size_t ephemeral = 64 << 10;  // octets of keys and values, with 64 for each entry
   std::size_t stable = 0;
   std::uint32_t timers = 16;
-  std::uint32_t held = 64;         // packets
-  std::uint32_t log_lines = 10;    // a second
-  std::uint32_t withdrawals = 10;  // a second
-  std::uint32_t waiting = 256;     // packets on their way to a service thread
+  std::uint32_t held = 64;           // packets
+  std::uint32_t log_lines = 10;      // a second
+  std::uint32_t withdrawals = 10;    // a second
+  std::uint32_t waiting = 256;       // packets on their way to a service thread
+  std::uint32_t packets = 100'000;   // a second: shown to it, and copies beyond the first
+  std::uint64_t octets = 100 << 20;  // a second, of these
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 

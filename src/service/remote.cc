@@ -36,6 +36,8 @@ RemoteService& Remote::add(Manifest manifest, std::uint32_t number) {
   service = std::make_unique<RemoteService>();
   service->number = number;
   service->manifest = std::move(manifest);
+  service->packet_rate = Rate(service->manifest.limits.packets);
+  service->octet_rate = Rate(static_cast<double>(service->manifest.limits.octets));
   return *service;
 }
 
@@ -57,12 +59,28 @@ void Remote::remove(std::uint32_t number, base::TimePoint now) {
 
 // ---- packets out -------------------------------------------------------------------------------------------------
 
-void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& shown) {
+bool RemoteService::take(base::TimePoint now, std::size_t count, std::size_t octets) {
+  if (!packet_rate.take(now, static_cast<double>(count))) return false;
+  if (octet_rate.take(now, static_cast<double>(octets))) return true;
+  packet_rate.charge(now, -static_cast<double>(count));
+  return false;
+}
+
+void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& shown,
+                    base::TimePoint now) {
   const base::ByteView packet = miss.view.packet();
-  if (free_.empty() || service.waiting >= service.manifest.limits.waiting ||
+  const std::size_t link = miss.ingress.value();
+  if (service.of_link.size() <= link) service.of_link.resize(link + 1);
+  if (service.waiting >= free_.size() ||
+      service.waiting + service.of_link[link] >= service.manifest.limits.waiting ||
       packet.size() > crossing_.slot_size()) {
     ++service.queue_full;
     miss.drop = DropReason::service_queue_full;
+    return;
+  }
+  if (!service.take(now, 1, packet.size())) {
+    ++service.over_rate;
+    miss.drop = DropReason::service_over_rate;
     return;
   }
   const std::uint32_t slot = free_.back();
@@ -79,6 +97,7 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
                   base::TimePoint{}};
   miss.taken = true;
   ++service.waiting;
+  ++service.of_link[link];
   ++service.packets;
   Count& count = counts_[flow];
   ++count.away;
@@ -109,8 +128,14 @@ std::uint32_t Remote::collect(std::vector<Returned>& out, std::size_t most, base
   const std::size_t n = crossing_.done.available();
   for (std::size_t i = 0; i < n; ++i) take(crossing_.done[i], now);
   if (n > 0) crossing_.done.pop(n);
-  for (; next_ready_ < ready_.size() && out.size() < most; ++next_ready_)
-    give(ready_[next_ready_], out);
+  for (; next_ready_ < ready_.size() && out.size() < most; ++next_ready_) {
+    const Ready next = ready_[next_ready_];
+    if (next.turn) [[unlikely]] {
+      take_turn(next.slot, out, most);
+    } else {
+      give(next, out);
+    }
+  }
   drop_given();
   return std::exchange(withdrawals_, 0);
 }
@@ -154,7 +179,7 @@ void Remote::take(const Done& done, base::TimePoint now) {
   } else if (done.verdict.action == ENTRESOL_HOLD) {
     hold(done.slot, done, *service, now);
   } else if (done.verdict.action == ENTRESOL_REPLICATE) {
-    replicate(done.slot);
+    replicate(done.slot, *service, now);
   } else {
     answer(done.slot, done.verdict);
   }
@@ -172,22 +197,53 @@ void Remote::answer(std::uint32_t slot, const entresol_verdict& verdict) {
       draining_.push_back({key, slots_[slot].flow, verdict, {}});
     }
   }
-  ready_.push_back(ready);
+  put(ready);
 }
 
 void Remote::answer_drop(std::uint32_t slot, DropReason reason) {
   Ready ready{slot, {}, false, false};
   ready.answer.drop = reason;
+  put(ready);
+}
+
+void Remote::put(const Ready& ready) {
+  if (!backlogs_.empty()) [[unlikely]]
+    if (const auto found = backlogs_.find(slots_[ready.slot].service); found != backlogs_.end()) {
+      found->second.push_back({ready, 0, 0});
+      return;
+    }
   ready_.push_back(ready);
 }
 
-void Remote::replicate(std::uint32_t slot) {
-  const std::vector<entresol_name>& names = crossing_.names(slot);
-  if (names.empty()) return answer(slot, {});
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    Ready ready{slot, {}, i + 1 < names.size(), false};
-    ready.answer.to = from_author(names[i]);
-    ready_.push_back(ready);
+// Each copy beyond the first is a packet of the service's rate: all of them, or none.
+void Remote::replicate(std::uint32_t slot, RemoteService& service, base::TimePoint now) {
+  const std::size_t names = crossing_.names(slot).size();
+  if (names == 0) return answer(slot, {});
+  if (!service.take(now, names - 1, (names - 1) * slots_[slot].size)) {
+    ++service.over_rate;
+    return answer_drop(slot, DropReason::service_over_rate);
+  }
+  auto& backlog = backlogs_[service.number];
+  if (backlog.empty()) ready_.push_back({service.number, {}, false, false, true});
+  backlog.push_back({{slot, {}, false, false}, 0, names});
+}
+
+void Remote::take_turn(std::uint32_t number, std::vector<Returned>& out, std::size_t most) {
+  std::deque<Pending>& backlog = backlogs_.at(number);
+  for (std::size_t i = 0; i < kTurn && out.size() < most && !backlog.empty(); ++i) {
+    Pending& first = backlog.front();
+    Ready one = first.ready;
+    if (first.names > 0) {
+      one.answer.to = from_author(crossing_.names(one.slot)[first.next++]);
+      one.copied = first.next < first.names;
+    }
+    if (!one.copied) backlog.pop_front();
+    give(one, out);
+  }
+  if (backlog.empty()) {
+    backlogs_.erase(number);
+  } else {
+    ready_.push_back({number, {}, false, false, true});
   }
 }
 
@@ -226,7 +282,10 @@ void Remote::give(const Ready& ready, std::vector<Returned>& out) {
     return;
   }
   given_.push_back(ready.slot);
-  if (RemoteService* service = find(slot.service)) --service->waiting;
+  if (RemoteService* service = find(slot.service)) {
+    --service->waiting;
+    --service->of_link[slot.ingress.value()];
+  }
   const bool last = --counts_[slot.flow].away == 0;
   answer.keep = ready.keep && last;
   if (last) std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });

@@ -16,7 +16,7 @@
 
 #include "layer/forwarding/pipeline.h"
 #include "service/crossing.h"
-#include "service/manifest.h"
+#include "service/environment.h"
 
 namespace entresol::service {
 
@@ -25,8 +25,12 @@ struct RemoteService {
   std::uint32_t number = 0;
   Manifest manifest;
   std::uint32_t withdrawals = 0;
-  std::size_t waiting = 0, held = 0;  // packets
-  std::uint64_t packets = 0, fallbacks = 0, queue_full = 0;
+  std::size_t waiting = 0, held = 0;   // packets
+  std::vector<std::uint32_t> of_link;  // of the waiting ones, by ingress link
+  std::uint64_t packets = 0, fallbacks = 0, queue_full = 0, over_rate = 0;
+  Rate packet_rate{0}, octet_rate{0};
+  // Whether so much fits into what is left of this second; then it is taken.
+  bool take(base::TimePoint now, std::size_t packets, std::size_t octets);
 };
 
 class Remote {
@@ -40,8 +44,11 @@ class Remote {
     return number < services_.size() ? services_[number].get() : nullptr;
   }
 
-  // Takes a copy of the packet, or says why not.
-  void submit(RemoteService& service, layer::forwarding::Miss& miss, const entresol_packet& shown);
+  // Takes a copy of the packet, or says why not. What is full is shared: a link may have as many packets waiting at a service
+  // as the service still has room for, and a service as many buffers as are still free. So whoever fills either leaves half
+  // of it, and each further one leaves as much as it takes.
+  void submit(RemoteService& service, layer::forwarding::Miss& miss, const entresol_packet& shown,
+              base::TimePoint now);
   // After the last submit() of a batch.
   void flush();
   // What has come back, at most `most` packets, is appended; their bytes are valid until release_given(). Returns how many
@@ -81,8 +88,16 @@ class Remote {
     layer::forwarding::Returned answer;
     bool copied = false;  // another one of this slot follows
     bool keep = false;
+    bool turn = false;  // no packet: the backlog of the service `slot` has its turn
+  };
+  // Of a service that replicates: its answers in their order, of which some are many packets. They take turns with what the
+  // others have answered.
+  struct Pending {
+    Ready ready;
+    std::size_t next = 0, names = 0;  // of its copies; none: one packet
   };
   static constexpr std::size_t kFlows = 8192;
+  static constexpr std::size_t kTurn = 8;  // packets
 
   Key key_of(std::uint32_t slot);
   Draining* draining(std::uint32_t flow, const Key& key);
@@ -91,7 +106,10 @@ class Remote {
   void end_holds(base::TimePoint now);
   void answer(std::uint32_t slot, const entresol_verdict& verdict);
   void answer_drop(std::uint32_t slot, base::DropReason reason);
-  void replicate(std::uint32_t slot);
+  void replicate(std::uint32_t slot, RemoteService& service, base::TimePoint now);
+  void put(const Ready& ready);
+  void take_turn(std::uint32_t number, std::vector<layer::forwarding::Returned>& out,
+                 std::size_t most);
   void back_from_crossing(std::uint32_t flow);
   void drop_given();
   void give(const Ready& ready, std::vector<layer::forwarding::Returned>& out);
@@ -105,7 +123,8 @@ class Remote {
   std::unordered_map<std::uint32_t, std::uint32_t> held_;  // slots by handle
   std::multimap<base::TimePoint, std::uint32_t> ends_;     // handles
   std::vector<Ready> ready_;
-  std::size_t next_ready_ = 0;        // those before have been given
+  std::size_t next_ready_ = 0;                                       // those before have been given
+  std::unordered_map<std::uint32_t, std::deque<Pending>> backlogs_;  // by service; none is empty
   std::vector<std::uint32_t> given_;  // slots whose bytes the pipeline has
   std::deque<base::Bytes> copies_;
   std::uint32_t withdrawals_ = 0;

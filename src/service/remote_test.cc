@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 
@@ -32,6 +33,7 @@ entresol_name name(std::uint8_t octet) {
 class RemoteTest : public ::testing::Test {
  protected:
   RemoteTest() : crossing_(kSlots, 2048), remote_(crossing_, kSlots), thread_(crossing_) {
+    limits_.limits.waiting = 24;
     crossing_.wake_thread = [this] { ++thread_wakes_; };
     crossing_.wake_worker = [this] { ++worker_wakes_; };
     program_ = &add(kService, 0);
@@ -39,11 +41,10 @@ class RemoteTest : public ::testing::Test {
   }
   test::ScriptedProgram& add(ServiceId id, std::uint32_t number,
                              Fallback fallback = Fallback::kDrop) {
-    Manifest manifest;
+    Manifest manifest = limits_;
     manifest.id = id;
     manifest.fields = fields_of({Field::kFlow});
     manifest.fallback = fallback;
-    manifest.limits.waiting = 40;
     manifest.limits.held = 2;
     auto program = std::make_unique<test::ScriptedProgram>();
     test::ScriptedProgram& out = *program;
@@ -54,7 +55,8 @@ class RemoteTest : public ::testing::Test {
     return out;
   }
   // A packet with a number in its payload.
-  Miss send(std::uint32_t flow, std::uint8_t number = 0, ServiceId service = kService) {
+  Miss send(std::uint32_t flow, std::uint8_t number = 0, ServiceId service = kService,
+            std::uint32_t link = 1) {
     wire::Header header;
     header.service = service;
     header.next_protocol = wire::next_protocol::kSealed;
@@ -64,6 +66,7 @@ class RemoteTest : public ::testing::Test {
     packets_.push_back(wire::emit_packet(header, payload));
     Miss miss;
     EXPECT_EQ(wire::HeaderView::parse(packets_.back(), miss.view), DropReason::none);
+    miss.ingress = layer::forwarding::LinkId(link);
     miss.ingress_generation = 3;
     dispatcher_.decide(std::span(&miss, 1), now_);
     return miss;
@@ -77,6 +80,7 @@ class RemoteTest : public ::testing::Test {
 
   security::SeededRandom random_{5};
   base::TimePoint now_{seconds(100)};
+  Manifest limits_;  // of services that are added
   Crossing crossing_;
   Remote remote_;
   ServiceThread thread_;
@@ -207,8 +211,12 @@ TEST_F(RemoteTest, TheOrderOfFlowsHoldsInAnyInterleaving) {
 }
 
 TEST_F(RemoteTest, AServiceHasNoMoreOnItsWayThanItMay) {
-  for (int i = 0; i < 40; ++i) EXPECT_TRUE(send(1).taken);
-  EXPECT_EQ(send(1).drop, DropReason::service_queue_full);
+  int taken = 0;
+  for (std::uint32_t link = 1; link <= 50; ++link)
+    for (int i = 0; i < 2; ++i) taken += send(1, 0, kService, link).taken;
+  EXPECT_LE(taken, 24);
+  EXPECT_GE(taken, 22) << "a link alone leaves room, all together next to none";
+  EXPECT_EQ(send(1, 0, kService, 1).drop, DropReason::service_queue_full);
   add(6, 1);
   EXPECT_TRUE(send(1, 0, 6).taken) << "another one has room";
   pass();
@@ -217,11 +225,94 @@ TEST_F(RemoteTest, AServiceHasNoMoreOnItsWayThanItMay) {
   EXPECT_TRUE(send(1).taken);
 }
 
-TEST_F(RemoteTest, BuffersAreBounded) {
-  add(6, 1);
+TEST_F(RemoteTest, ALinkThatFillsAServiceLeavesRoomForTheOthers) {
   int taken = 0;
-  for (int i = 0; i < 40; ++i) taken += send(1).taken + send(1, 0, 6).taken;
-  EXPECT_EQ(taken, static_cast<int>(kSlots));
+  for (int i = 0; i < 100; ++i) taken += send(1).taken;
+  EXPECT_EQ(taken, 12) << "half";
+  EXPECT_EQ(dispatcher_.find_remote(kService)->queue_full, 88u);
+  for (std::uint32_t link = 2; link < 6; ++link)
+    EXPECT_TRUE(send(1, 0, kService, link).taken) << "link " << link;
+  for (int i = 0; i < 100; ++i) send(1, 0, kService, 2);
+  EXPECT_TRUE(send(1, 0, kService, 7).taken) << "two that fill it leave room too";
+  pass();
+  while (!returned().empty()) {
+  }
+  taken = 0;
+  for (int i = 0; i < 100; ++i) taken += send(1).taken;
+  EXPECT_EQ(taken, 12) << "its share is there again";
+}
+
+TEST_F(RemoteTest, AServiceThatFillsTheBuffersLeavesSomeForTheOthers) {
+  limits_.limits.waiting = 1000;
+  add(6, 1);
+  add(7, 2);
+  int first = 0, second = 0;
+  for (int i = 0; i < 100; ++i) first += send(1, 0, 6).taken;
+  for (int i = 0; i < 100; ++i) second += send(1, 0, 7).taken;
+  EXPECT_EQ(first, static_cast<int>(kSlots / 2));
+  EXPECT_EQ(second, static_cast<int>(kSlots / 4));
+  EXPECT_TRUE(send(1).taken);
+}
+
+TEST_F(RemoteTest, PacketsASecond) {
+  limits_.limits.packets = 5;
+  add(6, 1);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(send(1, 0, 6).taken);
+  EXPECT_EQ(send(1, 0, 6).drop, DropReason::service_over_rate);
+  EXPECT_EQ(dispatcher_.find_remote(6)->over_rate, 1u);
+  EXPECT_TRUE(send(1).taken) << "another one's rate is its own";
+  now_ += milliseconds(200);
+  EXPECT_TRUE(send(1, 0, 6).taken);
+  EXPECT_EQ(send(1, 0, 6).drop, DropReason::service_over_rate);
+}
+
+TEST_F(RemoteTest, OctetsASecond) {
+  send(1);
+  const std::uint64_t size = packets_.back().size();
+  limits_.limits.octets = 3 * size + 1;
+  limits_.limits.packets = 4;
+  add(6, 1);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(send(1, 0, 6).taken);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(send(1, 0, 6).drop, DropReason::service_over_rate);
+  now_ += milliseconds(500);
+  EXPECT_TRUE(send(1, 0, 6).taken) << "what was refused has used up nothing";
+}
+
+TEST_F(RemoteTest, CopiesAreOfTheRate) {
+  limits_.limits.packets = 10;
+  auto& program = add(6, 1);
+  program.verdict = {.action = ENTRESOL_REPLICATE, .data = 0, .count = 6};
+  send(1, 1, 6);
+  send(2, 2, 6);
+  send(3, 3, 6);
+  pass();
+  const auto back = returned();
+  ASSERT_EQ(back.size(), 8u) << "6 of the first; 2 of the rate are left for 5 more copies";
+  EXPECT_EQ(order_, "11111123");
+  EXPECT_EQ(back[6].drop, DropReason::service_over_rate);
+  EXPECT_EQ(back[7].drop, DropReason::service_over_rate);
+  EXPECT_EQ(dispatcher_.find_remote(6)->over_rate, 2u);
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+// 256 copies of each packet of one service do not stand before the packets of another, and its own keep their order.
+TEST_F(RemoteTest, CopiesTakeTurnsWithOthersPackets) {
+  auto& program = add(6, 1);
+  program.verdict = {.action = ENTRESOL_REPLICATE, .data = 0, .count = 256};
+  for (std::uint8_t i = 0; i < 4; ++i) send(1, 1, 6);
+  pass();
+  program.verdict = {.action = ENTRESOL_DELIVER};
+  send(1, 2, 6);
+  for (std::uint8_t i = 0; i < 4; ++i) send(1, 3);
+  pass();
+  returned();
+  EXPECT_EQ(std::count(order_.begin(), order_.end(), '3'), 4) << order_;
+  while (!returned().empty()) {
+  }
+  EXPECT_EQ(order_.size(), 4u * 256 + 1 + 4);
+  EXPECT_EQ(order_.back(), '2') << "behind the copies of the packets before it";
+  EXPECT_EQ(remote_.away(), 0u);
 }
 
 TEST_F(RemoteTest, AFaultFallsBack) {

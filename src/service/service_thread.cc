@@ -47,6 +47,14 @@ void ServiceThread::remove(std::uint32_t number) {
   if (number < seats_.size()) seats_[number].instance.reset();
 }
 
+bool ServiceThread::restart(std::uint32_t number, base::TimePoint now, std::int64_t unix_nanos) {
+  Instance* const instance = find(number);
+  if (instance == nullptr) return false;
+  instance->restart(now, unix_nanos);
+  after_call(number, *instance);
+  return true;
+}
+
 bool ServiceThread::pass(base::TimePoint now, std::int64_t unix_nanos) {
   now_ = now;
   unix_nanos_ = unix_nanos;

@@ -29,6 +29,8 @@ class ServiceThread {
   void add(std::uint32_t number, std::unique_ptr<Instance> instance, base::TimePoint now,
            std::int64_t unix_nanos);
   void remove(std::uint32_t number);
+  // By a person: out of quarantine, or anew. False: there is none.
+  bool restart(std::uint32_t number, base::TimePoint now, std::int64_t unix_nanos);
   Instance* find(std::uint32_t number) {
     return number < seats_.size() ? seats_[number].instance.get() : nullptr;
   }

@@ -27,12 +27,20 @@ def put_crash(bench: Lab) -> Path:
                                      "limits: {batch: 5 ms}\nmetrics: [{name: seen, kind: gauge}]\n")
 
 
+def put_hostile(bench: Lab, kind: str, service: int, **limits) -> dict:
+    """One of src/service/modules/testing/hostile/, as an entry of a node's `services`."""
+    shutil.copy(MODULES / f"hostile_{kind}.wasm", bench.file(f"{kind}.wasm"))
+    words = ", ".join(f"{key}: {value}" for key, value in limits.items())
+    return {"file": str(bench.write(f"{kind}.yaml", f"service: {kind}\nid: {service}\nfields: [destination, port]\nlimits: {{{words}}}\n"))}
+
+
 class Served(Star):
     """alice's flows to bob are for a service; bob serves two ports, and so does alice."""
 
-    def __init__(self, bench: Lab, service: int, modules: list):
+    def __init__(self, bench: Lab, service: int, modules: list, back: int = 0):
         super().__init__(bench, node={"services": modules})
         self.configure_host("alice", ["bob"], services=[{"to": "bob", "service": service}])
+        self.configure_host("bob", ["alice"], services=[{"to": "alice", "service": back}] if back else [])
         self.start()
         self.names = {who: bench.status(who)["layers"][0]["address"] for who in ("alice", "bob")}
         bench.until_reaches("bob", self.names["alice"])
@@ -102,6 +110,69 @@ def test_a_module_that_ends_again_and_again_is_quarantined(bench: Lab) -> None:
     check(star.curl("bob", "alice", 8080).code == 0, "others are served")
 
 
+def test_hostile_modules_beside_a_filter(bench: Lab) -> None:
+    """Each loses its own packets by a reason of its own; the filter, on the same thread, loses none of bob's."""
+    kinds = {"fill": {"memory": "16 MiB", "batch": "5 ms"}, "calls": {"batch": "5 ms"}, "replicate": {"packets": 600}}
+    ids = {kind: CRASH + 1 + number for number, kind in enumerate(kinds)}
+    modules = [put_hostile(bench, kind, ids[kind], **limits) for kind, limits in kinds.items()]
+    filtered = {"file": str(put_filter(bench)), "config": {"rules": RULES}}
+    star = Served(bench, ids["fill"], [*modules, filtered], back=FILTER)
+    for kind, reason in (("fill", "service_unavailable"), ("calls", "service_unavailable"), ("replicate", "service_over_rate")):
+        star.hosts["alice"].end()
+        star.configure_host("alice", ["bob"], services=[{"to": "bob", "service": ids[kind]}])
+        star.hosts["alice"] = bench.start_host("alice")
+        bench.until_reaches("bob", star.names["alice"])
+        before = bench.drops("node", reason)
+        knock = ("import socket\n"
+                 f"for n in range(40):\n for port in range(1000, 1020):\n  s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.sendto(b'x', ('{star.names['bob']}', port))")
+        bench.need_within("alice", "python3", "-c", knock)
+        until(f"{kind} loses its own", lambda: bench.drops("node", reason) > before)
+        check(star.curl("bob", "alice", 8080).code == 0, f"bob's flows, through the filter, beside {kind}")
+        seen = star.service("filter")
+        check(seen["standing"] == "running" and seen["faults"] == 0 and seen["fallbacks"] == 0 and seen["queue_full"] == 0, f"{kind}: {seen}")
+    until("replicate is over its rate", lambda: star.service("replicate").get("over_rate", 0) > 0)
+    check(star.service("fill")["faults"] > 0 and "time" in star.service("fill")["last_fault"]["what"], f"{star.service('fill')}")
+
+
+def test_a_person_looks_and_restarts(bench: Lab) -> None:
+    """`service top` has every service with what it uses; `service restart` ends a quarantine; Prometheus has the same."""
+    star = Served(bench, CRASH, [{"file": str(put_crash(bench))}, {"file": str(put_filter(bench))}])
+    knock = ("import socket, time\n"
+             f"while True:\n s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.sendto(b'x', ('{star.names['bob']}', 13)); time.sleep(0.05)")
+    knocking = bench.start("alice", "python3", "-c", knock)
+    until("quarantine", lambda: star.service("crash").get("standing") == "quarantined")
+    knocking.end()
+    rows = {each["name"]: each for each in bench.ask("node", "service", "top").json()}
+    check(set(rows) == {"crash", "filter", "ip-delivery"}, f"{rows}")
+    check(rows["crash"]["faults"] == 5 and rows["crash"]["limits"]["packets_per_second"] == 100000, f"{rows['crash']}")
+    check(0 < rows["filter"]["memory"] <= rows["filter"]["limits"]["memory"], f"{rows['filter']}")
+    text = lab.run(lab.ENTRESOL, "service", "top", "--once", "-c", bench.file("node.yaml")).text
+    check("quarantined" in text and "entresol service restart crash" in text and "crash.c:" in text, text)
+    page = bench.ask("node", "status", "--prometheus").text
+    for name in ("up", "throttled_total", "queue_full_total", "over_rate_total", "memory_bytes"):
+        check(re.search(rf'entresol_service_{name}\{{service="crash"\}} \d', page), f"{name}: {page[-2000:]}")
+    check(re.search(r'entresol_service_up\{service="crash"\} 0', page), page[-2000:])
+    restarted = bench.ask("node", "service", "restart", "crash")
+    check(restarted.code == 0 and restarted.json()["was"] == "quarantined" and restarted.json()["standing"] == "running", restarted.text)
+    until("it is asked again", lambda: star.curl("alice", "bob", 8080).code == 0)
+    check(bench.ask("node", "service", "restart", str(FILTER)).json()["service"] == "filter", "by its id")
+    for which in ("nobody", "ip-delivery"):
+        refused = bench.ask("node", "service", "restart", which)
+        check(refused.code == 1 and "E0710" in refused.text and which in refused.text, refused.text)
+
+
+def test_a_node_stops_while_a_module_does_not(bench: Lab) -> None:
+    """`entresol down` during an endless call: the call is ended, and so is the node."""
+    star = Served(bench, CRASH, [put_hostile(bench, "loop", CRASH, batch="100 ms", cpu="100 %")])
+    knock = ("import socket\n"
+             f"while True:\n s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.sendto(b'x', ('{star.names['bob']}', 14))")
+    bench.start("alice", "python3", "-c", knock)
+    until("it is in a call", lambda: star.service("loop").get("starts", 0) >= 1 and star.service("loop").get("faults", 0) >= 1)
+    check(bench.ask("node", "service", "restart", "loop").code in (0, 3), "restart")
+    check(bench.ask("node", "down").code == 0, "down")
+    check(star.node_process.wait() == 0, f"exit code: {star.node_process.text()[-500:]}")
+
+
 def test_what_a_node_cannot_run_is_said_before_it_starts(bench: Lab) -> None:
     """One clear error with file, line and column where there is one; the node does not start."""
     star = Star(bench)
@@ -122,5 +193,6 @@ def test_what_a_node_cannot_run_is_said_before_it_starts(bench: Lab) -> None:
 
 if __name__ == "__main__":
     lab.main(test_a_module_decides_about_the_flows_that_name_it, test_a_module_that_traps_ends_alone,
-             test_a_module_that_ends_again_and_again_is_quarantined, test_what_a_node_cannot_run_is_said_before_it_starts,
+             test_a_module_that_ends_again_and_again_is_quarantined, test_hostile_modules_beside_a_filter,
+             test_a_person_looks_and_restarts, test_a_node_stops_while_a_module_does_not, test_what_a_node_cannot_run_is_said_before_it_starts,
              tools=("curl",))

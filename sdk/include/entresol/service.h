@@ -153,7 +153,7 @@ enum { ENTRESOL_LOG_ERROR = 0, ENTRESOL_LOG_WARNING, ENTRESOL_LOG_INFO, ENTRESOL
 
 /* now            nanoseconds of a clock that never goes back
  * unix_time      nanoseconds since 1970, as the node believes
- * random         fills `out`; fit for keys
+ * random         fills `out`, at most 65536 octets; fit for keys
  * log            one line of at most 256 octets; what exceeds the instance's rate is counted and left out
  * timer_set      timer(name) will be called `delay` nanoseconds from now; one that is set already is moved
  * timer_cancel   0, or NOT_FOUND

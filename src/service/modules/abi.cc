@@ -16,6 +16,7 @@ using sandbox::Value;
 constexpr Type kHost = Type::kI32;  // the first argument of every call, of which nothing is read
 constexpr Type kPointer = Type::kI32;
 constexpr Type kSize = Type::kI32;
+constexpr std::size_t kMostRandom = 64 << 10;
 
 // The calling instance's memory, arguments and environment. What lies outside the memory ends the call: ok() is false then.
 class Arguments {
@@ -67,6 +68,10 @@ void unix_time(HostCall& call) noexcept {
 void random(HostCall& call) noexcept {
   Arguments a(call);
   const base::MutableBytes out = a.bytes(1, 2);
+  // One call of ours is not interrupted: none may take as long as a call of the module's may.
+  if (out.size() > kMostRandom)
+    return call.refuse("random: " + std::to_string(out.size()) + " octets, and at most " +
+                       std::to_string(kMostRandom) + " are given at once");
   if (a.ok()) a.environment().random(out);
 }
 

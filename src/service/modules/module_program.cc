@@ -33,6 +33,16 @@ Fault fault_of(const Trap& trap) {
   return out;
 }
 
+// What did not fit into the module's room is not shown to it.
+void hide_payloads_beyond(std::uint32_t size, std::uint8_t* packets, const entresol_batch& batch) {
+  for (std::uint32_t i = 0; i < batch.count; ++i) {
+    entresol_packet packet = batch.packets[i];
+    if (std::uint64_t{packet.payload} + packet.payload_size <= size) continue;
+    packet.payload = packet.payload_size = 0;
+    std::memcpy(packets + i * sizeof packet, &packet, sizeof packet);
+  }
+}
+
 }  // namespace
 
 Sandbox::Sandbox(std::unique_ptr<sandbox::Engine> engine)
@@ -116,6 +126,8 @@ std::optional<Fault> ModuleProgram::packets(const entresol_batch& batch) {
   std::memset(base + places_.verdicts, 0, batch.count * sizeof(entresol_verdict));
   std::uint32_t payload = std::min(batch.payload_size, places_.payload_room);
   if (payload > 0) std::memcpy(base + places_.payload, batch.payload, payload);
+  if (payload < batch.payload_size) [[unlikely]]
+    hide_payloads_beyond(payload, base + places_.packets, batch);
   Value values[2] = {Value::of(batch.count), Value::of(payload)};
   if (auto fault = call(kPackets, values)) [[unlikely]]
     return fault;
@@ -141,7 +153,7 @@ void ModuleProgram::prefetch() const {
 }
 
 std::size_t ModuleProgram::memory() const {
-  return !instance_ ? 0 : instance_->known_memory().size;
+  return !instance_ ? 0 : instance_->memory().size;
 }
 
 }  // namespace entresol::service::modules

@@ -56,7 +56,7 @@ class ModuleProgram final : public Program {
   // What packets() needs comes first: a line of this, then one of the instance's.
   std::uint64_t ticks_;
   Places places_;
-  std::optional<sandbox::Instance> instance_;
+  mutable std::optional<sandbox::Instance> instance_;  // looks anew at how large its memory is
   std::shared_ptr<const sandbox::Prepared> module_;
   std::size_t memory_;
 };

@@ -200,6 +200,25 @@ TEST_F(ModuleTest, AWildPointerForTheHost) {
 TEST_F(ModuleTest, ASizeBeyondTheMemory) {
   expect_fault(14, "not in the module's memory", "every_call.c");
 }
+TEST_F(ModuleTest, MoreRandomnessThanIsGivenAtOnce) {
+  expect_fault(17, "65537 octets", "every_call.c");
+}
+// Its room is 100 octets: the third does not fit, and no length says that it did.
+TEST_F(ModuleTest, PayloadThatDoesNotFitIsNotShown) {
+  const base::Bytes payload(120, 7);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    packets_[i].flow = 16;
+    packets_[i].payload = i * 40;
+    packets_[i].payload_size = 40;
+  }
+  ASSERT_TRUE(instance_->packets(
+      {3, 120, packets_.data(), verdicts_.data(), payload.data(), out_.data()}, now_, 0));
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(verdicts_[i].lifetime_ms, i < 2 ? 40u : 0u) << i;
+    EXPECT_EQ(verdicts_[i].reason, i < 2 ? 7 : 0) << i;
+    EXPECT_EQ(verdicts_[i].data, 100u);
+  }
+}
 TEST_F(ModuleTest, DeepRecursion) {
   expect_fault(15, "", "deep");
 }

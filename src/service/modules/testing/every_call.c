@@ -1,6 +1,7 @@
 /* Answers each packet by what its flow says, so that a test can ask for everything that a service may do. Built twice. */
 #include <string.h>
 
+#define ENTRESOL_PAYLOAD_ROOM 100
 #include "entresol/service.h"
 
 struct state {
@@ -98,6 +99,14 @@ static void answer(entresol_host* host, struct state* own, const entresol_batch*
       return;
     case 15:
       verdict->lifetime_ms = deep(10000000);
+      return;
+    case 16: /* what it sees of payload */
+      verdict->lifetime_ms = packet->payload_size;
+      verdict->data = batch->payload_size;
+      if (packet->payload_size > 0) verdict->reason = batch->payload[packet->payload];
+      return;
+    case 17:
+      entresol_random(host, text, 65537);
       return;
     default:
       verdict->action = ENTRESOL_DROP;
