@@ -44,6 +44,12 @@ MetricFamilies metrics_of(Runtime& runtime) {
   auto fallbacks =
       metric_family("entresol_service_fallbacks_total",
                     "Packets that a service could not be asked about", MetricType::Counter);
+  auto lost = metric_family("entresol_service_stable_lost_total",
+                            "Times that a service's writes could not be kept, and it began anew",
+                            MetricType::Counter);
+  auto stable_refused = metric_family("entresol_service_stable_refused_total",
+                                      "Changes that a service was refused, as the disk takes none",
+                                      MetricType::Counter);
   auto busy = metric_family("entresol_service_busy_seconds_total",
                             "Time that a service's calls took", MetricType::Counter);
   auto own = metric_family("entresol_service_metric",
@@ -54,6 +60,8 @@ MetricFamilies metrics_of(Runtime& runtime) {
     add_metric(services, static_cast<double>(report.usage.packets), {name});
     add_metric(faults, static_cast<double>(report.usage.faults), {name});
     add_metric(fallbacks, static_cast<double>(report.usage.fallbacks), {name});
+    add_metric(lost, static_cast<double>(report.usage.lost), {name});
+    add_metric(stable_refused, static_cast<double>(report.stable_refused), {name});
     add_metric(busy, std::chrono::duration<double>(report.usage.busy).count(), {name});
     for (const auto& [metric, value] : report.metrics)
       add_metric(own, value.value, {name, {"metric", metric.name}});
@@ -64,7 +72,8 @@ MetricFamilies metrics_of(Runtime& runtime) {
     for (const auto& [rule, refused] : report.denied)
       add_metric(denied, static_cast<double>(refused),
                  {{"layer", member.label(report.layer)}, {"rule", rule}});
-  return {drops, cache, packets, bytes, up, services, faults, fallbacks, busy, own, denied};
+  return {drops,     cache, packets,        bytes, up,  services, faults,
+          fallbacks, lost,  stable_refused, busy,  own, denied};
 }
 
 }  // namespace entresol::runtime

@@ -67,6 +67,9 @@ Json describe(const service::Report& report) {
               {"held", report.held},
               {"memory", report.memory},
               {"stored", report.stored},
+              {"stable", report.stable},
+              {"stable_lost", usage.lost},
+              {"stable_refused", report.stable_refused},
               {"busy_ns", usage.busy.count()}};
   if (!report.metrics.empty()) {
     Json metrics = Json::object();
