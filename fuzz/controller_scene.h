@@ -14,8 +14,8 @@
 #include "controller/api.h"
 #include "layer/directory/base64url.h"
 #include "layer/policy/policy.h"
+#include "store/file/test_disk.h"
 #include "store/sqlite.h"
-#include "store/test_disk.h"
 
 namespace entresol::fuzz {
 

@@ -1,1 +1,2 @@
 entresol_fuzzer(sandbox_module SOURCE sandbox_module_fuzz.cc DEPS entresol_service_sandbox)
+entresol_fuzzer(service_crypto SOURCE service_crypto_fuzz.cc DEPS entresol_service)

@@ -9,8 +9,8 @@
 
 #include "controller/api.h"
 #include "http/client.h"
+#include "store/file/test_disk.h"
 #include "store/sqlite.h"
-#include "store/test_disk.h"
 #include "underlay.h"
 
 namespace entresol::sim {

@@ -25,14 +25,13 @@ ARROWS = {"base": set(), "io": {"base"}}
 ARROWS["wire"] = ARROWS["crypto"] = ARROWS["dns"] = {"base"}
 ARROWS["security"] = {"base", "wire", "crypto"}
 ARROWS["layer"] = ARROWS["security"] | {"security"}
-ARROWS["store"] = ARROWS["layer"] | {"layer"}
 ARROWS["http"] = {"base", "crypto", "io"}
 ARROWS["service"] = ARROWS["admission"] = ARROWS["layer"] | {"layer"}
+ARROWS["store"] = ARROWS["service"] | {"service"}
 ARROWS["config"] = ARROWS["service"] | {"service", "admission", "io", "dns"}
-ARROWS["runtime"] = ARROWS["config"] | {"config", "services", "http"}
+ARROWS["runtime"] = ARROWS["config"] | {"config", "services", "http", "store"}
 for _role in ROLES:
     ARROWS[_role] = ARROWS["runtime"] | {"runtime"}
-ARROWS["controller"] = ARROWS["controller"] | {"store"}
 ARROWS["cli"] = ARROWS["node"] | set(ROLES)
 ARROWS["services"] = set()
 

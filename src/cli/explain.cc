@@ -169,17 +169,22 @@ constexpr Explanation kExplanations[] = {
      "Its owner made the key and keeps it: `entresol name delegate` and `withdraw` sign with it, "
      "--with NAME.key. Without\n"
      "that file the name can only be revoked (`entresol name revoke`) and created anew."},
-    {code::kStoreLocked, "Another process has the controller's store open",
-     "One controller runs for a store. `ss -tlnp` or `fuser FILE` names the other one."},
-    {code::kStoreFull, "The disk of the controller's store is full",
-     "Nothing of the request was kept, and nothing else was lost. Make room, and repeat it."},
+    {code::kStoreLocked, "Another process has the store open",
+     "One controller, or one node, runs for a store. `ss -tlnp` or `fuser FILE` names the other "
+     "one."},
+    {code::kStoreFull, "The disk of the store is full",
+     "Nothing of the request was kept, and nothing else was lost. Make room, and repeat it; a "
+     "node's "
+     "services store\n"
+     "again by themselves."},
     {code::kStoreNewer, "A newer version of the program made the store",
      "Run that version, or restore the copy from before the upgrade."},
-    {code::kStoreBroken, "The controller's store is damaged, or is something else",
-     "The message says what was found. Restore a copy; members whose certificates are newer than "
+    {code::kStoreBroken, "The store is damaged, or is something else",
+     "The message says what was found. Restore a copy; a controller's members whose certificates "
+     "are newer than "
      "the copy bring them back\n"
      "when they register."},
-    {code::kStoreFailed, "The controller's store cannot be read or written",
+    {code::kStoreFailed, "The store cannot be read or written",
      "The message has the system's own words. Nothing of the request was kept."},
     {code::kHttpUnreachable, "The server cannot be reached",
      "The message lists every address that was tried and what came of it. Check that the "

@@ -296,6 +296,7 @@ base::Result<Node> parse_node(std::string_view yaml, const std::string& file) {
   Node out;
   read_common(map, out, file);
   out.listen = endpoint(map, "listen", map.text("listen", ":" + std::to_string(kDefaultPort)));
+  out.service_store = beside(file, map.text("service_store", "services.db"));
   map.each("services", [&](YamlMap& service) {
     out.services.push_back({beside(file, service.required_text("file")), service.pairs("config")});
   });

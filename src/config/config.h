@@ -127,6 +127,7 @@ struct NodeService {
 struct Node : Common {
   base::Endpoint listen;
   std::vector<NodeService> services;
+  std::string service_store;  // SQLite file: what services have to keep
   std::vector<NodeLayer> layers;
 };
 

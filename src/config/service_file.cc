@@ -73,18 +73,19 @@ std::string name(YamlMap& map, std::string_view key) {
   return text;
 }
 
-service::Fields fields(YamlMap& map) {
-  service::Fields out = 0;
-  for (const std::string& text : map.texts("fields")) {
-    const auto found = std::find(service::kFieldNames.begin(), service::kFieldNames.end(), text);
-    if (found == service::kFieldNames.end()) {
+// A list of words, each a bit by its place among `known`.
+std::uint32_t bits(YamlMap& map, std::string_view key, std::span<const std::string_view> known) {
+  std::uint32_t out = 0;
+  for (const std::string& text : map.texts(key)) {
+    const auto found = std::find(known.begin(), known.end(), text);
+    if (found == known.end()) {
       std::string all;
-      for (const std::string_view each : service::kFieldNames)
+      for (const std::string_view each : known)
         all += (all.empty() ? "" : ", ") + std::string(each);
-      map.fail(code::kConfigBadValue, "fields", "'" + text + "' is none of " + all);
+      map.fail(code::kConfigBadValue, key, "'" + text + "' is none of " + all);
       return out;
     }
-    out |= 1u << (found - service::kFieldNames.begin());
+    out |= 1u << (found - known.begin());
   }
   return out;
 }
@@ -157,7 +158,8 @@ base::Result<ServiceFile> parse_service(std::string_view yaml, const std::string
   if (!map.has("id")) map.fail(code::kConfigMissingKey, "id", "this key is required");
   manifest.id = static_cast<service::ServiceId>(map.number("id", 0, 1, UINT32_MAX));
   manifest.version = static_cast<std::uint32_t>(map.number("version", 1, 1, UINT32_MAX));
-  manifest.fields = fields(map);
+  manifest.fields = bits(map, "fields", service::kFieldNames);
+  manifest.uses = bits(map, "uses", service::kUseNames);
   manifest.payload = map.boolean("payload", false);
   manifest.fallback =
       static_cast<service::Fallback>(map.choice("fallback", {"drop", "deliver"}, 0));

@@ -41,6 +41,7 @@ payload: true
 fallback: deliver
 limits: {memory: 2 MiB, batch: 200 us, cpu: 5 %, ephemeral: 1 KiB, stable: 3MiB, timers: 2, held: 3,
          log_lines: 4, withdrawals: 5, waiting: 6, packets: 7, octets: 8 KiB}
+uses: [crypto]
 metrics:
   - {name: denied, help: packets that were refused}
   - {name: delay, kind: histogram}
@@ -56,6 +57,7 @@ config:
   EXPECT_EQ(manifest.version, 7u);
   EXPECT_EQ(manifest.fields, service::fields_of({Field::kSource, Field::kPort, Field::kLength}));
   EXPECT_TRUE(manifest.payload);
+  EXPECT_TRUE(manifest.may(service::Use::kCrypto));
   EXPECT_EQ(manifest.fallback, service::Fallback::kDeliver);
   const service::Limits& limits = manifest.limits;
   EXPECT_EQ(limits.memory, 2u << 20);
@@ -88,6 +90,8 @@ TEST(ServiceFile, ErrorsSayWhereAndWhat) {
   EXPECT_EQ(error(least + "fields: [sauce]\n"),
             "E0103 service.yaml:3:9: fields: 'sauce' is none of source, destination, flow, "
             "inner_protocol, inner_flags, port, next_protocol, traffic_class, length");
+  EXPECT_EQ(error(least + "uses: [magic]\n"),
+            "E0103 service.yaml:3:7: uses: 'magic' is none of crypto");
   EXPECT_EQ(error(least + "limits: {memory: 17 MiB}\n"),
             "E0103 service.yaml:3:18: limits.memory: '17 MiB' is no amount of B, KiB, MiB up to 16 "
             "MiB");

@@ -48,7 +48,8 @@ base::Result<Node> start(const config::Node& config) {
   auto over_ipv6 = runtime::link_max_packet(config.underlay_mtu, true);
   if (!over_ipv6 && !io::is_v4(config.listen.address) && !io::is_unspecified(config.listen.address))
     return tl::unexpected(over_ipv6.error());
-  auto runtime = runtime::Runtime::create(config, {true, config.listen, "node"});
+  auto runtime =
+      runtime::Runtime::create(config, {true, config.listen, "node", config.service_store});
   if (!runtime) return tl::unexpected(runtime.error());
   Node node;
   node.runtime = std::move(*runtime);

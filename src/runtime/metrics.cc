@@ -31,6 +31,12 @@ MetricFamilies metrics_of_services(Runtime& runtime) {
        MetricType::Counter, [](const auto& r) { return static_cast<double>(r.queue_full); }},
       {"entresol_service_over_rate_total", "Packets dropped as beyond a service's rate",
        MetricType::Counter, [](const auto& r) { return static_cast<double>(r.over_rate); }},
+      {"entresol_service_stable_lost_total",
+       "Times that a service's writes could not be kept, and it began anew", MetricType::Counter,
+       [](const auto& r) { return static_cast<double>(r.usage.lost); }},
+      {"entresol_service_stable_refused_total",
+       "Changes that a service was refused, as the disk takes none", MetricType::Counter,
+       [](const auto& r) { return static_cast<double>(r.stable_refused); }},
       {"entresol_service_busy_seconds_total", "Time that a service's calls took",
        MetricType::Counter,
        [](const auto& r) { return std::chrono::duration<double>(r.usage.busy).count(); }},
@@ -38,6 +44,8 @@ MetricFamilies metrics_of_services(Runtime& runtime) {
        [](const auto& r) { return static_cast<double>(r.memory); }},
       {"entresol_service_stored_bytes", "What its ephemeral store holds", MetricType::Gauge,
        [](const auto& r) { return static_cast<double>(r.stored); }},
+      {"entresol_service_stable_bytes", "What its stable store holds", MetricType::Gauge,
+       [](const auto& r) { return static_cast<double>(r.stable); }},
       {"entresol_service_up", "Whether a service runs: no rest, no quarantine", MetricType::Gauge,
        [](const auto& r) { return r.standing == service::Standing::kRunning ? 1.0 : 0.0; }}};
   const std::vector<service::Report> reports = runtime.service_reports();

@@ -41,6 +41,8 @@ struct ModuleRunner::Machinery {
         services(crossing) {}
 
   std::unique_ptr<service::modules::Sandbox> sandbox;
+  std::unique_ptr<store::StableWriter>
+      stable;  // outlives the instances; none: no service stores anything
   service::Crossing crossing;
   service::Remote remote;
   service::ServiceThread services;
@@ -48,11 +50,15 @@ struct ModuleRunner::Machinery {
   io::TimerId timer{};
   std::atomic<bool> busy{false};  // calls run: the clock ticks
   std::atomic<bool> stopping{false}, clock_stopping{false};
-  std::thread thread, clock;
+  std::thread thread, clock, writer;
 };
 
-ModuleRunner::ModuleRunner(io::EventLoop& loop, service::Dispatcher& dispatcher, Say say)
-    : loop_(loop), dispatcher_(dispatcher), say_(std::move(say)) {}
+ModuleRunner::ModuleRunner(io::EventLoop& loop, service::Dispatcher& dispatcher,
+                           std::string stable_file, Say say)
+    : loop_(loop),
+      dispatcher_(dispatcher),
+      stable_file_(std::move(stable_file)),
+      say_(std::move(say)) {}
 
 ModuleRunner::~ModuleRunner() {
   if (machinery_ == nullptr) return;
@@ -63,6 +69,9 @@ ModuleRunner::~ModuleRunner() {
   machinery_->busy = true;
   machinery_->busy.notify_all();
   machinery_->clock.join();
+  if (machinery_->stable == nullptr) return;
+  machinery_->stable->stop();  // after what it was given
+  machinery_->writer.join();
 }
 
 base::Result<void> ModuleRunner::begin() {
@@ -120,6 +129,7 @@ base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
         loop_.post([this, level, name, line = std::string(text)] { say_(level, name, line); });
       });
   instance->environment().configure(values);
+  if (auto opened = open_stable(*instance); !opened) return opened;
   // A function that is copied takes the instance along.
   auto shared = std::make_shared<std::unique_ptr<service::Instance>>(std::move(instance));
   machinery_->services.post([shared, number](service::ServiceThread& thread) {
@@ -127,6 +137,30 @@ base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
   });
   dispatcher_.add(manifest, machinery_->remote, number);
   machinery_->loop->wake();
+  return {};
+}
+
+base::Result<void> ModuleRunner::open_stable(service::Instance& instance) {
+  if (instance.manifest().limits.stable == 0) return {};
+  Machinery& all = *machinery_;
+  if (all.stable == nullptr) {
+    auto file = store::StableFile::open({stable_file_, "", true});
+    if (!file) return tl::unexpected(file.error());
+    all.stable = std::make_unique<store::StableWriter>(
+        std::move(*file), store::StableWriter::Surroundings{[] { return io::unix_nanos(); },
+                                                            [&all] { all.loop->wake(); },
+                                                            [this](const base::Error& why) {
+                                                              loop_.post([this, why] {
+                                                                say_(ENTRESOL_LOG_ERROR, "services",
+                                                                     why.code + " " + why.message);
+                                                              });
+                                                            }});
+    all.writer = std::thread([writer = all.stable.get()] { writer->run(); });
+  }
+  const std::string owner = std::to_string(instance.manifest().id);
+  auto entries = all.stable->load(owner);
+  if (!entries) return tl::unexpected(entries.error());
+  instance.environment().open_stable(std::move(*entries), &all.stable->disk(owner));
   return {};
 }
 

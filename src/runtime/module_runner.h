@@ -17,6 +17,7 @@
 #include "service/dispatcher.h"
 #include "service/modules/module_program.h"
 #include "service/service_thread.h"
+#include "store/stable/stable_writer.h"
 
 namespace entresol::runtime {
 
@@ -26,13 +27,16 @@ class ModuleRunner {
   using Say =
       std::function<void(std::uint32_t level, const std::string& service, const std::string& text)>;
 
-  ModuleRunner(io::EventLoop& loop, service::Dispatcher& dispatcher, Say say);
+  // `stable_file` is opened, or made, with the first service that stores something.
+  ModuleRunner(io::EventLoop& loop, service::Dispatcher& dispatcher, std::string stable_file,
+               Say say);
   ~ModuleRunner();
   ModuleRunner(const ModuleRunner&) = delete;
   ModuleRunner& operator=(const ModuleRunner&) = delete;
 
   // Compiles the module of a manifest and starts an instance with these values. Errors of the files, of the module (E0701,
-  // E0703), and kConfigBadValue for values that the manifest does not take, or a second service with an id.
+  // E0703), of the stable store's file (File::open()), and kConfigBadValue for values that the manifest does not take, or a
+  // second service with an id.
   base::Result<void> add(const config::ServiceFile& file, const service::ConfigValues& values);
 
   // By a person: out of quarantine, or anew. `done` is called on the runtime's thread once it has begun, with what it is
@@ -48,6 +52,7 @@ class ModuleRunner {
  private:
   struct Machinery;
   base::Result<void> begin();
+  base::Result<void> open_stable(service::Instance& instance);
   void run_service_thread();
   void run_clock();
   void take(std::vector<service::Report> reports, base::TimePoint at);
@@ -57,6 +62,7 @@ class ModuleRunner {
 
   io::EventLoop& loop_;
   service::Dispatcher& dispatcher_;
+  std::string stable_file_;
   Say say_;
   io::SystemRandom random_;
   std::unique_ptr<Machinery> machinery_;

@@ -42,6 +42,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::create(const config::Common& com
   self->common_ = common;
   self->role_ = options.role;
   self->node_ = options.node;
+  self->service_store_ = options.service_store;
   auto loop = io::EventLoop::create();
   if (!loop) return tl::unexpected(loop.error());
   self->loop_ = std::move(*loop);
@@ -203,7 +204,7 @@ base::Result<void> Runtime::add_module(const config::ServiceFile& file,
                                        const service::ConfigValues& values) {
   if (modules_ == nullptr)
     modules_ = std::make_unique<ModuleRunner>(
-        *loop_, services_,
+        *loop_, services_, service_store_,
         [this](std::uint32_t level, const std::string& name, const std::string& text) {
           log_->write(static_cast<config::LogLevel>(level), "service", io::now(),
                       {{"service", name}, {"text", text}});

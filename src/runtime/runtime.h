@@ -46,7 +46,8 @@ class Runtime final : private layer::member::Output {
   struct Options {
     bool node = false;
     base::Endpoint bind;
-    std::string role;  // "host" or "node", for status and logs
+    std::string role;                // "host" or "node", for status and logs
+    std::string service_store = {};  // a node's: file of what its services keep
   };
   static base::Result<std::unique_ptr<Runtime>> create(const config::Common& common,
                                                        const Options& options);
@@ -112,7 +113,7 @@ class Runtime final : private layer::member::Output {
   void write_key_log(security::Purpose purpose, const security::Keys& keys,
                      const layer::membership::LayerId& layer);
 
-  std::string role_;
+  std::string role_, service_store_;
   bool node_ = false;
   config::Common common_;
   io::SystemRandom random_;

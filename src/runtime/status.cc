@@ -71,6 +71,9 @@ Json describe(const service::Report& report) {
               {"held", report.held},
               {"memory", report.memory},
               {"stored", report.stored},
+              {"stable", report.stable},
+              {"stable_lost", usage.lost},
+              {"stable_refused", report.stable_refused},
               {"log_lines_left_out", report.lines_left_out},
               {"busy_ns", usage.busy.count()},
               {"runner", report.remote ? "service thread" : "inline"}};

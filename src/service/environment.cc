@@ -54,6 +54,7 @@ Environment::Environment(const Manifest& manifest, base::RandomSource& random, L
       random_(random),
       log_(std::move(log)),
       ephemeral_(manifest.limits.ephemeral),
+      stable_(manifest.limits.stable),
       metrics_(manifest.metrics.size()),
       lines_(manifest.limits.log_lines),
       withdrawals_(manifest.limits.withdrawals) {
@@ -103,40 +104,73 @@ std::optional<std::uint64_t> Environment::take_timer(base::TimePoint now) {
 
 // ---- stores ------------------------------------------------------------------------------------------------------
 
+template <typename Self, typename Call>
+std::int32_t Environment::in_store(Self& self, std::uint32_t which, const Call& call) {
+  if (which == ENTRESOL_EPHEMERAL) return call(self.ephemeral_, self.now_);
+  if (which != ENTRESOL_STABLE || !self.stable_.is_open()) return ENTRESOL_DENIED;
+  return call(self.stable_, base::TimePoint(base::Duration(self.unix_nanos_)));
+}
+
 std::int32_t Environment::get(std::uint32_t which, std::string_view key,
                               base::MutableBytes out) const {
-  const Store* from = store(which);
-  if (from == nullptr) return ENTRESOL_DENIED;
-  const base::Bytes* value = from->get(key, now_);
-  return value == nullptr ? ENTRESOL_NOT_FOUND : copy_out(*value, out);
+  return in_store(*this, which, [&](const auto& from, base::TimePoint now) -> std::int32_t {
+    const base::Bytes* value = from.get(key, now);
+    return value == nullptr ? ENTRESOL_NOT_FOUND : copy_out(*value, out);
+  });
 }
 
 std::int32_t Environment::put(std::uint32_t which, std::string_view key, base::ByteView value,
                               std::uint32_t lifetime_ms) {
-  Store* to = store(which);
-  return to == nullptr ? ENTRESOL_DENIED : to->put(key, value, milliseconds(lifetime_ms), now_);
+  wrote_ |= which == ENTRESOL_STABLE;
+  return in_store(*this, which, [&](auto& to, base::TimePoint now) {
+    return to.put(key, value, milliseconds(lifetime_ms), now);
+  });
 }
 
 std::int32_t Environment::swap(std::uint32_t which, std::string_view key,
                                const std::optional<base::ByteView>& expected, base::ByteView value,
                                std::uint32_t lifetime_ms) {
-  Store* to = store(which);
-  return to == nullptr ? ENTRESOL_DENIED
-                       : to->swap(key, expected, value, milliseconds(lifetime_ms), now_);
+  wrote_ |= which == ENTRESOL_STABLE;
+  return in_store(*this, which, [&](auto& to, base::TimePoint now) {
+    return to.swap(key, expected, value, milliseconds(lifetime_ms), now);
+  });
 }
 
 std::int32_t Environment::remove(std::uint32_t which, std::string_view key) {
-  Store* from = store(which);
-  if (from == nullptr) return ENTRESOL_DENIED;
-  return from->remove(key, now_) ? 0 : ENTRESOL_NOT_FOUND;
+  if (which == ENTRESOL_EPHEMERAL) return ephemeral_.remove(key, now_) ? 0 : ENTRESOL_NOT_FOUND;
+  if (which != ENTRESOL_STABLE || !stable_.is_open()) return ENTRESOL_DENIED;
+  wrote_ = true;
+  return stable_.remove(key, base::TimePoint(base::Duration(unix_nanos_)));
 }
 
 std::int32_t Environment::next(std::uint32_t which, std::string_view prefix, std::string_view after,
                                base::MutableBytes out) const {
-  const Store* from = store(which);
-  if (from == nullptr) return ENTRESOL_DENIED;
-  const std::string* key = from->next(prefix, after, now_);
-  return key == nullptr ? ENTRESOL_NOT_FOUND : copy_out(octets(*key), out);
+  return in_store(*this, which, [&](const auto& from, base::TimePoint now) -> std::int32_t {
+    const std::string* key = from.next(prefix, after, now);
+    return key == nullptr ? ENTRESOL_NOT_FOUND : copy_out(octets(*key), out);
+  });
+}
+
+void Environment::commit_stable() {
+  wrote_ = false;
+  stable_.commit();
+  unsettled_ = stable_.unsettled() != 0;
+}
+
+std::uint64_t Environment::settle() {
+  const std::uint64_t settled = stable_.settle();
+  unsettled_ = stable_.unsettled() != 0;
+  return settled;
+}
+
+void Environment::revert() {
+  stable_.revert();
+  wrote_ = unsettled_ = false;
+}
+
+std::uint32_t Environment::features() const {
+  return (stable_.is_open() ? ENTRESOL_FEATURE_STABLE : 0u) |
+         (allows(Use::kCrypto) ? ENTRESOL_FEATURE_CRYPTO : 0u);
 }
 
 // ---- configuration, metrics --------------------------------------------------------------------------------------
@@ -196,6 +230,7 @@ void Environment::restart() {
   due_.clear();
   next_timer_ = base::kNever;
   ephemeral_.clear();
+  if (std::exchange(wrote_, false)) stable_.undo();
 }
 
 }  // namespace entresol::service

@@ -22,6 +22,7 @@
 #include "base/time.h"
 #include "entresol/service.h"
 #include "service/manifest.h"
+#include "service/stable.h"
 #include "service/store.h"
 
 namespace entresol::service {
@@ -78,6 +79,9 @@ class Environment {
   std::int32_t remove(std::uint32_t store, std::string_view key);
   std::int32_t next(std::uint32_t store, std::string_view prefix, std::string_view after,
                     base::MutableBytes out) const;
+  // What this instance may use here (ENTRESOL_FEATURE_…). Calls of what it may not use answer ENTRESOL_DENIED.
+  std::uint32_t features() const;
+  bool allows(Use use) const { return manifest_.may(use); }
   std::int32_t config(std::string_view name, base::MutableBytes out) const;
   void metric(std::uint32_t number, double value);
   std::int32_t release(std::uint32_t handle, const entresol_verdict& verdict);
@@ -98,20 +102,33 @@ class Environment {
   base::TimePoint next_timer() const { return next_timer_; }
   // The next timer whose time has come, which is not set any more.
   std::optional<std::uint64_t> take_timer(base::TimePoint now);
+  // The stable store, as StableStore's functions of the same names; a call whose writes are to last is followed by commit().
+  void open_stable(std::vector<StableEntry> entries, StableDisk* disk) {
+    stable_.open(std::move(entries), disk);
+  }
+  void commit() {
+    if (wrote_) commit_stable();
+  }
+  std::uint64_t unsettled() const { return unsettled_ ? stable_.unsettled() : 0; }
+  std::uint64_t settle();
+  void revert();
   // Values that the operator has set; the manifest's defaults stand for the others.
   void configure(const ConfigValues& values);
-  // The instance begins anew: timers and the ephemeral store are gone. Metrics go on.
+  // The instance begins anew: timers and the ephemeral store are gone, and what the call that runs has written to the stable
+  // one. Metrics go on.
   void restart();
 
   const std::vector<MetricValue>& metrics() const { return metrics_; }
   const Store& ephemeral() const { return ephemeral_; }
+  const StableStore& stable() const { return stable_; }
   std::uint64_t lines_left_out() const { return lines_left_out_; }
 
  private:
-  Store* store(std::uint32_t which) { return which == ENTRESOL_EPHEMERAL ? &ephemeral_ : nullptr; }
-  const Store* store(std::uint32_t which) const {
-    return which == ENTRESOL_EPHEMERAL ? &ephemeral_ : nullptr;
-  }
+  // Of `call`, which is given the store and its time; ENTRESOL_DENIED where there is none.
+  template <typename Self, typename Call>
+  static std::int32_t in_store(Self& self, std::uint32_t which, const Call& call);
+
+  void commit_stable();
 
   void find_next_timer() { next_timer_ = due_.empty() ? base::kNever : due_.begin()->first; }
 
@@ -121,6 +138,8 @@ class Environment {
   base::TimePoint next_timer_ = base::kNever;
   std::vector<Release> releases_;
   bool withdrawn_ = false;
+  bool wrote_ = false;      // to the stable store, in this call
+  bool unsettled_ = false;  // something of it is on its way to the disk
 
   const Manifest& manifest_;
   base::RandomSource& random_;
@@ -128,6 +147,7 @@ class Environment {
   std::map<std::uint64_t, base::TimePoint> timers_;
   std::set<std::pair<base::TimePoint, std::uint64_t>> due_;
   Store ephemeral_;
+  StableStore stable_;
   std::map<std::string, std::string, std::less<>> config_;
   std::vector<MetricValue> metrics_;
   std::set<std::uint32_t> held_;

@@ -37,6 +37,7 @@ bool Instance::call(Call&& call, base::TimePoint now, std::int64_t unix_nanos, L
   base::TimePoint began = now;
   if (clock_) began = lap != nullptr && *lap ? **lap : clock_();
   std::optional<Fault> fault = call();
+  if (!fault) environment_.commit();
   if (clock_) {
     const base::TimePoint ended = clock_();
     if (lap != nullptr) *lap = ended;
@@ -58,6 +59,14 @@ void Instance::start(base::TimePoint now, std::int64_t unix_nanos) {
 
 void Instance::restart(base::TimePoint now, std::int64_t unix_nanos) {
   faults_.clear();
+  environment_.restart();
+  start(now, unix_nanos);
+}
+
+void Instance::lost(base::TimePoint now, std::int64_t unix_nanos) {
+  ++usage_.lost;
+  environment_.revert();
+  if (standing_ != Standing::kRunning) return;
   environment_.restart();
   start(now, unix_nanos);
 }
@@ -126,6 +135,8 @@ Report Instance::report() const {
              environment_.held(),
              program_->memory(),
              environment_.ephemeral().used(),
+             environment_.stable().used(),
+             environment_.stable().refused(),
              environment_.lines_left_out(),
              {},
              manifest_->limits,

@@ -28,6 +28,7 @@ struct Usage {
   std::uint64_t throttled = 0;             // of these: its time was used up
   std::uint64_t faults = 0, starts = 0;
   std::uint64_t invalid = 0;  // verdicts that could not be carried out
+  std::uint64_t lost = 0;     // times that what it had written could not be kept
   base::Duration busy{};
 };
 
@@ -46,6 +47,8 @@ struct Report {
   Usage usage;
   std::optional<Fault> last_fault;
   std::size_t held = 0, memory = 0, stored = 0;
+  std::size_t stable = 0;            // octets
+  std::uint64_t stable_refused = 0;  // changes, as the disk takes none
   std::uint64_t lines_left_out = 0;
   std::vector<std::pair<Metric, MetricValue>> metrics;
   Limits limits;
@@ -88,6 +91,9 @@ class Instance {
   base::TimePoint next_timer() const;
   // By a person: out of quarantine, or anew.
   void restart(base::TimePoint now, std::int64_t unix_nanos);
+  // What it has written last cannot be kept (StableStore::lost()), and it had built upon that: it starts anew, with the
+  // store as the disk has it. That is no fault of its own.
+  void lost(base::TimePoint now, std::int64_t unix_nanos);
   // False: it cannot be carried out, and is a drop now.
   bool check(entresol_verdict& verdict) const {
     if (verdict.action > ENTRESOL_DELIVER) return check_rare(verdict);

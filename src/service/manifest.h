@@ -41,13 +41,19 @@ inline constexpr Fields fields_of(std::initializer_list<Field> list) {
 // These differ among the packets of a flow and are no part of what a kept verdict is compared by.
 inline constexpr Fields kNeverKept = fields_of({Field::kTrafficClass, Field::kLength});
 
+// Calls that are there for those alone who ask for them.
+enum class Use : std::uint32_t {
+  kCrypto = 1u << 0,  // hashes, MACs, signatures, AEAD
+};
+inline constexpr std::array<std::string_view, 1> kUseNames = {"crypto"};
+
 // Of one instance. What is beyond costs the instance its own packets or calls, and nobody else.
 struct Limits {
   std::size_t memory = 1 << 20;      // octets of a module's memory
   base::Duration batch{1'000'000};   // of one call; then it is ended as by a trap
   std::uint32_t cpu_permille = 100;  // of a second of one core
   std::size_t ephemeral = 64 << 10;  // octets of keys and values, with 64 for each entry
-  std::size_t stable = 0;
+  std::size_t stable = 0;            // the same of the stable store
   std::uint32_t timers = 16;
   std::uint32_t held = 64;           // packets
   std::uint32_t log_lines = 10;      // a second
@@ -89,12 +95,14 @@ struct Manifest {
   std::string name;
   Fields fields = 0;
   bool payload = false;
+  std::uint32_t uses = 0;  // of Use
   Limits limits;
   Fallback fallback = Fallback::kDrop;
   std::vector<Metric> metrics;    // by number
   std::vector<ConfigKey> config;  // what an operator may set
 
   bool asks_for(Field field) const { return (fields & static_cast<Fields>(field)) != 0; }
+  bool may(Use use) const { return (uses & static_cast<std::uint32_t>(use)) != 0; }
   const ConfigKey* find_config(std::string_view key) const;
   // Why these values cannot be the service's configuration; empty: they can.
   std::string wrong(const ConfigValues& values) const;

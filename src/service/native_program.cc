@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "service/crypto_calls.h"
+
 namespace entresol::service {
 namespace {
 
@@ -13,6 +15,12 @@ base::ByteView view(const void* data, std::uint32_t size) {
 }
 base::MutableBytes room(void* data, std::uint32_t size) {
   return {static_cast<std::uint8_t*>(data), size};
+}
+
+crypto_calls::AeadInput aead_input(std::uint32_t suite, const std::uint8_t* key,
+                                   const std::uint8_t* nonce, base::ByteView authenticated,
+                                   base::ByteView in) {
+  return {suite, view(key, ENTRESOL_KEY_SIZE), view(nonce, ENTRESOL_NONCE_SIZE), authenticated, in};
 }
 
 }  // namespace
@@ -62,6 +70,57 @@ const entresol_host_calls NativeProgram::kCalls = {
     .release = [](entresol_host* host, std::uint32_t handle, const entresol_verdict* verdict)
         -> std::int32_t { return of(host).release(handle, *verdict); },
     .withdraw = [](entresol_host* host) { return of(host).withdraw(); },
+    .features = [](entresol_host* host) { return of(host).features(); },
+    .hash =
+        [](entresol_host* host, std::uint32_t algorithm, const void* data, std::uint32_t size,
+           std::uint8_t* out) {
+          return crypto_calls::hash(of(host), algorithm, view(data, size), out);
+        },
+    .hmac =
+        [](entresol_host* host, std::uint32_t algorithm, const void* key, std::uint32_t key_size,
+           const void* data, std::uint32_t size, std::uint8_t* out) {
+          return crypto_calls::hmac(of(host), algorithm, view(key, key_size), view(data, size),
+                                    out);
+        },
+    .hkdf =
+        [](entresol_host* host, const void* secret, std::uint32_t secret_size, const void* salt,
+           std::uint32_t salt_size, const void* info, std::uint32_t info_size, void* out,
+           std::uint32_t size) {
+          return crypto_calls::hkdf(of(host), view(secret, secret_size), view(salt, salt_size),
+                                    view(info, info_size), room(out, size));
+        },
+    .public_key = [](entresol_host* host, const std::uint8_t* seed,
+                     std::uint8_t* out) { return crypto_calls::public_key(of(host), seed, out); },
+    .sign =
+        [](entresol_host* host, const std::uint8_t* seed, const void* message, std::uint32_t size,
+           std::uint8_t* signature) {
+          return crypto_calls::sign(of(host), seed, view(message, size), signature);
+        },
+    .verify =
+        [](entresol_host* host, const std::uint8_t* key, const void* message, std::uint32_t size,
+           const std::uint8_t* signature) {
+          return crypto_calls::verify(of(host), key, view(message, size), signature);
+        },
+    .seal =
+        [](entresol_host* host, std::uint32_t suite, const std::uint8_t* key,
+           const std::uint8_t* nonce, const void* authenticated, std::uint32_t authenticated_size,
+           const void* in, std::uint32_t size, void* out, std::uint32_t there) {
+          return crypto_calls::seal(
+              of(host),
+              aead_input(suite, key, nonce, view(authenticated, authenticated_size),
+                         view(in, size)),
+              room(out, there));
+        },
+    .open =
+        [](entresol_host* host, std::uint32_t suite, const std::uint8_t* key,
+           const std::uint8_t* nonce, const void* authenticated, std::uint32_t authenticated_size,
+           const void* in, std::uint32_t size, void* out, std::uint32_t there) {
+          return crypto_calls::open(
+              of(host),
+              aead_input(suite, key, nonce, view(authenticated, authenticated_size),
+                         view(in, size)),
+              room(out, there));
+        },
 };
 
 std::optional<Fault> NativeProgram::start(Environment& environment) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace entresol::service {
 namespace {
@@ -39,12 +40,14 @@ void ServiceThread::add(std::uint32_t number, std::unique_ptr<Instance> instance
                         base::TimePoint now, std::int64_t unix_nanos) {
   if (seats_.size() <= number) seats_.resize(number + 1);
   instance->start(now, unix_nanos);
-  next_timer_ = std::min(next_timer_, instance->next_timer());
   seats_[number].instance = std::move(instance);
+  after_call(number, *seats_[number].instance);
 }
 
 void ServiceThread::remove(std::uint32_t number) {
-  if (number < seats_.size()) seats_[number].instance.reset();
+  if (number >= seats_.size() || seats_[number].instance == nullptr) return;
+  give_up(number);
+  seats_[number].instance.reset();
 }
 
 bool ServiceThread::restart(std::uint32_t number, base::TimePoint now, std::int64_t unix_nanos) {
@@ -60,6 +63,7 @@ bool ServiceThread::pass(base::TimePoint now, std::int64_t unix_nanos) {
   unix_nanos_ = unix_nanos;
   take_posts();
   flush_late();
+  if (!waiting_.empty()) settle();
   const std::size_t n = std::min(crossing_.jobs.available(), kPass);
   if (n > 0) run_jobs(n);
   if (next_timer_ <= now) run_timers();
@@ -128,8 +132,8 @@ void ServiceThread::ask(std::uint32_t number) {
       // Before the verdict is seen: the packet may be released by the time it is held.
       if (asked && verdict.action == ENTRESOL_HOLD) instance.environment().held(packets_[i].handle);
       if (asked && verdict.action == ENTRESOL_REPLICATE) take_names(slots[i], verdict);
-      say({asked ? DoneKind::kVerdict : DoneKind::kFallback, slots[i], number, packets_[i].handle,
-           verdict});
+      tell(number, {asked ? DoneKind::kVerdict : DoneKind::kFallback, slots[i], number,
+                    packets_[i].handle, verdict});
     }
   }
   after_call(number, instance);
@@ -146,14 +150,68 @@ void ServiceThread::take_names(std::uint32_t slot, const entresol_verdict& verdi
 void ServiceThread::after_call(std::uint32_t number, Instance& instance) {
   Environment& environment = instance.environment();
   next_timer_ = std::min(next_timer_, instance.next_timer());
+  if (environment.unsettled() != 0 && !seats_[number].waits) {
+    seats_[number].waits = true;
+    waiting_[number];
+  }
   if (!environment.asked()) return;
   lap_.reset();  // the next one does not pay for this
   for (const Environment::Release& release : environment.take_releases()) {
     Done done{DoneKind::kRelease, 0, number, release.handle, release.verdict};
     instance.check(done.verdict);
-    say(done);
+    tell(number, done);
   }
-  if (environment.take_withdrawal()) say({DoneKind::kWithdrawal, 0, number, 0, {}});
+  if (environment.take_withdrawal()) tell(number, {DoneKind::kWithdrawal, 0, number, 0, {}});
+}
+
+void ServiceThread::tell(std::uint32_t number, const Done& done) {
+  Seat& seat = seats_[number];
+  const std::uint64_t after = seat.instance->environment().unsettled();
+  if (after == 0 && !seat.waits) [[likely]]
+    return say(done);
+  seat.waits = true;
+  waiting_[number].push_back({after, done});
+}
+
+// What the disk has taken meanwhile, and what it never will.
+void ServiceThread::settle() {
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    auto& [number, kept] = *at;
+    Seat& seat = seats_[number];
+    if (seat.instance != nullptr) {
+      Environment& environment = seat.instance->environment();
+      const bool lost = environment.stable().lost();  // settled is final then
+      const std::uint64_t settled = environment.settle();
+      for (; !kept.empty() && kept.front().after <= settled; kept.pop_front())
+        say(kept.front().done);
+      if (lost) {
+        give_up(number);
+        seat.instance->lost(now_, unix_nanos_);
+        next_timer_ = std::min(next_timer_, seat.instance->next_timer());
+      }
+      if (environment.unsettled() != 0) {
+        ++at;
+        continue;
+      }
+    }
+    seat.waits = false;
+    at = waiting_.erase(at);
+  }
+}
+
+// Nothing of what the instance has said rests on what is there: its packets go the way of the fallback, and those that it has
+// let go stay until their time is over. Withdrawn verdicts can be given again.
+void ServiceThread::give_up(std::uint32_t number) {
+  const auto found = waiting_.find(number);
+  if (found == waiting_.end()) return;
+  for (Kept& kept : std::exchange(found->second, {})) {
+    if (kept.done.kind == DoneKind::kRelease) continue;
+    if (kept.done.kind == DoneKind::kVerdict) {
+      seats_[number].instance->environment().held_no_more(kept.done.handle);
+      kept.done.kind = DoneKind::kFallback;
+    }
+    say(kept.done);
+  }
 }
 
 void ServiceThread::say(const Done& done) {

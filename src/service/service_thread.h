@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -48,10 +49,16 @@ class ServiceThread {
 
  private:
   static constexpr std::uint32_t kNone = ~0u;
+  // What an instance has said while something that it wrote before was on its way to the disk: the number of that.
+  struct Kept {
+    std::uint64_t after = 0;
+    Done done;
+  };
   // An instance, and its jobs of this pass: a chain through next_.
   struct Seat {
     std::unique_ptr<Instance> instance;
     std::uint32_t pass = 0, first = kNone, last = kNone;
+    bool waits = false;  // in waiting_
   };
   void take_posts();
   void run_jobs(std::size_t n);
@@ -59,7 +66,11 @@ class ServiceThread {
   void ask(std::uint32_t number);
   void take_names(std::uint32_t slot, const entresol_verdict& verdict);
   void after_call(std::uint32_t number, Instance& instance);
+  // Says it once all that the instance has written by now is on the disk.
+  void tell(std::uint32_t number, const Done& done);
   void say(const Done& done);
+  void settle();
+  void give_up(std::uint32_t number);
   void flush_late();
   void run_timers();
 
@@ -75,6 +86,8 @@ class ServiceThread {
   base::Bytes out_;
   Instance::Lap lap_;
   std::deque<Done> late_;
+  // Instances that the disk is not done with, and what they have said since, in order.
+  std::map<std::uint32_t, std::deque<Kept>> waiting_;
   base::TimePoint next_timer_ = base::kNever;
   std::atomic<bool> posted_{false};
   std::mutex posts_mutex_;

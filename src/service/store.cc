@@ -53,6 +53,19 @@ const std::string* Store::next(std::string_view prefix, std::string_view after,
   return nullptr;
 }
 
+const Store::Entry* Store::find(std::string_view key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+void Store::set(const std::string& key, std::optional<Entry> entry) {
+  if (const auto found = entries_.find(key); found != entries_.end()) erase(found);
+  if (!entry) return;
+  used_ += cost(key, entry->value.size());
+  if (entry->end != base::kNever) ends_.emplace(entry->end, key);
+  entries_.emplace(key, std::move(*entry));
+}
+
 void Store::clear() {
   entries_.clear();
   ends_.clear();

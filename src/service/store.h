@@ -1,5 +1,6 @@
-// The ephemeral store of one instance: small values by key, in memory, within a quota, each perhaps with an end. The calls
-// and their results are those of sdk/include/entresol/service.h.
+// A store of one instance: small values by key, in memory, within a quota, each perhaps with an end. The ephemeral one is
+// this alone; the stable one (stable.h) has a disk behind it. The calls and their results are those of
+// sdk/include/entresol/service.h.
 //
 // Pure. One thread.
 #pragma once
@@ -23,6 +24,11 @@ class Store {
   static constexpr std::size_t kMaxValue = 64 << 10;
   static constexpr std::size_t kEntryCost = 64;  // beside key and value, of the quota
 
+  struct Entry {
+    base::Bytes value;
+    base::TimePoint end = base::kNever;
+  };
+
   explicit Store(std::size_t quota) : quota_(quota) {}
 
   // Null if there is none, or its time is over. Valid until the next change.
@@ -38,15 +44,16 @@ class Store {
   const std::string* next(std::string_view prefix, std::string_view after,
                           base::TimePoint now) const;
 
+  // As it lies there, whether or not its time is over; null if there is none.
+  const Entry* find(std::string_view key) const;
+  // Whatever the quota says. None: the key is gone.
+  void set(const std::string& key, std::optional<Entry> entry);
+
   std::size_t used() const { return used_; }
   std::size_t size() const { return entries_.size(); }
   void clear();
 
  private:
-  struct Entry {
-    base::Bytes value;
-    base::TimePoint end = base::kNever;
-  };
   using Entries = std::map<std::string, Entry, std::less<>>;
   static std::size_t cost(std::string_view key, std::size_t value) {
     return key.size() + value + kEntryCost;

@@ -6,8 +6,8 @@
 #include <cstdio>
 
 #include "layer/directory/test_layer.h"
+#include "store/file/test_disk.h"
 #include "store/sqlite.h"
-#include "store/test_disk.h"
 
 namespace entresol::store {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "base/result.h"
 #include "layer/directory/store.h"
-#include "store/statement.h"
+#include "store/file/statement.h"
 
 namespace entresol::store {
 

@@ -10,22 +10,15 @@
 #include <string>
 
 #include "layer/directory/store.h"
+#include "store/file/file.h"
 
 namespace entresol::store {
 
-struct SqliteOptions {
-  std::string path;
-  // For tests of durability alone: another file system below SQLite, and no waiting for the disk.
-  std::string vfs;
-  bool synchronous = true;
-};
+using SqliteOptions = FileOptions;
 
 class SqliteStore final : public layer::directory::Store {
  public:
-  // Opens the store, or makes an empty one in a directory that exists; one of an older version becomes one of this version,
-  // which older programs refuse. Errors: kStoreLocked (another process has it),
-  // kStoreNewer, kStoreBroken (damaged, or another program's database), kStoreFull, kStoreFailed, kFileUnwritable,
-  // kNoPermission.
+  // As File::open().
   static base::Result<std::unique_ptr<SqliteStore>> open(const SqliteOptions& options);
   ~SqliteStore() override;
 

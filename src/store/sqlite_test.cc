@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "layer/directory/test_layer.h"
-#include "store/test_disk.h"
+#include "store/file/test_disk.h"
 
 namespace entresol::store {
 namespace {

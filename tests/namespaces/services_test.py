@@ -12,7 +12,7 @@ from lab import Lab, Ran, Star, check, until
 
 ROOT = Path(os.environ["ENTRESOL_ROOT"])
 MODULES = Path(os.environ["ENTRESOL_BUILD"]) / "modules"
-FILTER, CRASH = 16, 0x80000001
+FILTER, CRASH, KEEPER = 16, 0x80000001, 0x80000002
 RULES = "allow icmp; allow icmpv6; allow tcp/8080"
 
 
@@ -32,6 +32,12 @@ def put_hostile(bench: Lab, kind: str, service: int, **limits) -> dict:
     shutil.copy(MODULES / f"hostile_{kind}.wasm", bench.file(f"{kind}.wasm"))
     words = ", ".join(f"{key}: {value}" for key, value in limits.items())
     return {"file": str(bench.write(f"{kind}.yaml", f"service: {kind}\nid: {service}\nfields: [destination, port]\nlimits: {{{words}}}\n"))}
+
+
+def put_keeper(bench: Lab) -> Path:
+    shutil.copy(MODULES / "modules_keeper.wasm", bench.file("keeper.wasm"))
+    return bench.write("keeper.yaml", f"service: keeper\nid: {KEEPER}\nfields: [destination, length]\nlimits: {{stable: 4 KiB}}\n"
+                                      "metrics: [{name: count, kind: gauge}]\n")
 
 
 class Served(Star):
@@ -173,6 +179,27 @@ def test_a_node_stops_while_a_module_does_not(bench: Lab) -> None:
     check(star.node_process.wait() == 0, f"exit code: {star.node_process.text()[-500:]}")
 
 
+def test_what_a_module_has_stored_outlives_its_node(bench: Lab) -> None:
+    """The node is killed while packets come: each one that was answered has been counted for good."""
+    star = Served(bench, KEEPER, [{"file": str(put_keeper(bench))}])
+
+    def count() -> int:
+        return star.service("keeper").get("metrics", {}).get("count", 0)
+
+    check(count() == 0, "it begins with nothing")
+    answered = 0
+    for life in range(3):
+        until("an answer", lambda: bench.ping("alice", star.names["bob"], 1).received == 1)
+        answered += 1 + bench.ping("alice", star.names["bob"], 50).received
+        star.node_process.kill()
+        star.start_node()
+        until("its report", lambda: star.service("keeper").get("starts", 0) > 0)
+        check(count() >= answered, f"life {life}: {answered} packets were answered, and {count()} are counted")
+    check(answered >= 3 * 40, f"{answered} answers")
+    mode = bench.file("services.db").stat().st_mode & 0o777
+    check(mode == 0o600, f"services.db has mode {mode:o}")
+
+
 def test_what_a_node_cannot_run_is_said_before_it_starts(bench: Lab) -> None:
     """One clear error with file, line and column where there is one; the node does not start."""
     star = Star(bench)
@@ -194,5 +221,6 @@ def test_what_a_node_cannot_run_is_said_before_it_starts(bench: Lab) -> None:
 if __name__ == "__main__":
     lab.main(test_a_module_decides_about_the_flows_that_name_it, test_a_module_that_traps_ends_alone,
              test_a_module_that_ends_again_and_again_is_quarantined, test_hostile_modules_beside_a_filter,
-             test_a_person_looks_and_restarts, test_a_node_stops_while_a_module_does_not, test_what_a_node_cannot_run_is_said_before_it_starts,
+             test_a_person_looks_and_restarts, test_a_node_stops_while_a_module_does_not,
+             test_what_a_module_has_stored_outlives_its_node, test_what_a_node_cannot_run_is_said_before_it_starts,
              tools=("curl",))

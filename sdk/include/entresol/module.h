@@ -3,6 +3,9 @@
  *
  * A service that reads payload defines ENTRESOL_PAYLOAD_ROOM before it includes service.h: octets for the payloads of one
  * batch. What does not fit is not shown (payload_size 0), and comes again in the next batch.
+ *
+ * A service that can do nothing without a feature defines ENTRESOL_NEEDS (ENTRESOL_FEATURE_…): where it is lacking, the
+ * instance does not start, and people are told why.
  */
 #pragma once
 
@@ -10,6 +13,9 @@
 
 #ifndef ENTRESOL_PAYLOAD_ROOM
 #define ENTRESOL_PAYLOAD_ROOM 8
+#endif
+#ifndef ENTRESOL_NEEDS
+#define ENTRESOL_NEEDS 0
 #endif
 
 /* What entresol_describe() points at. Addresses are the module's. */
@@ -21,6 +27,7 @@ typedef struct entresol_module {
   uint32_t payload;
   uint32_t payload_room; /* octets there */
   uint32_t out;          /* ENTRESOL_OUT_SIZE octets */
+  uint32_t needs;        /* ENTRESOL_FEATURE_… */
 } entresol_module;
 
 #ifdef __cplusplus
@@ -50,7 +57,8 @@ typedef struct entresol_module {
         (uint32_t)(uintptr_t)entresol_room_.verdicts,                                              \
         (uint32_t)(uintptr_t)entresol_room_.payload,                                               \
         ENTRESOL_PAYLOAD_ROOM,                                                                     \
-        (uint32_t)(uintptr_t)entresol_room_.out};                                                  \
+        (uint32_t)(uintptr_t)entresol_room_.out,                                                   \
+        ENTRESOL_NEEDS};                                                                           \
     entresol_room_.module = module;                                                                \
     return &entresol_room_.module;                                                                 \
   }                                                                                                \

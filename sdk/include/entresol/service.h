@@ -108,10 +108,22 @@ enum {
   ENTRESOL_QUOTA = -3,     /* the instance has used what it may */
   ENTRESOL_CHANGED = -4,   /* entresol_swap(): another value is there */
   ENTRESOL_INVALID = -5,   /* an argument */
-  ENTRESOL_DENIED = -6     /* the manifest does not ask for it, or the operator did not grant it */
+  ENTRESOL_DENIED = -6,    /* the manifest does not ask for it, or the operator did not grant it */
+  ENTRESOL_FAILED = -7,    /* the node's disk takes nothing now: nothing has changed */
+  ENTRESOL_FORGED = -8     /* a signature, or what was to be opened, is not what its key has made */
 };
 
 enum { ENTRESOL_EPHEMERAL = 0, ENTRESOL_STABLE = 1 }; /* which store */
+/* What a node may have or lack, and an instance be granted: entresol_features(), and ENTRESOL_NEEDS of module.h. */
+#define ENTRESOL_FEATURE_STABLE 1u                  /* the stable store; manifest: limits.stable */
+#define ENTRESOL_FEATURE_CRYPTO 2u                  /* hash to open; manifest: uses: [crypto] */
+enum { ENTRESOL_SHA256 = 0, ENTRESOL_BLAKE2S = 1 }; /* which hash */
+enum { ENTRESOL_AES256_GCM = 1, ENTRESOL_CHACHA20_POLY1305 = 2 }; /* which AEAD */
+#define ENTRESOL_HASH_SIZE 32
+#define ENTRESOL_KEY_SIZE 32
+#define ENTRESOL_SIGNATURE_SIZE 64
+#define ENTRESOL_NONCE_SIZE 12
+#define ENTRESOL_TAG_SIZE 16
 enum { ENTRESOL_LOG_ERROR = 0, ENTRESOL_LOG_WARNING, ENTRESOL_LOG_INFO, ENTRESOL_LOG_DEBUG };
 
 /* X(result, name, parameters, arguments): every call; for a module an import "entresol" "name", whose host is not looked at. */
@@ -149,7 +161,39 @@ enum { ENTRESOL_LOG_ERROR = 0, ENTRESOL_LOG_WARNING, ENTRESOL_LOG_INFO, ENTRESOL
   X(void, metric, (entresol_host * host, uint32_t metric, double value), (host, metric, value))   \
   X(int32_t, release, (entresol_host * host, uint32_t handle, const entresol_verdict* verdict),   \
     (host, handle, verdict))                                                                      \
-  X(int32_t, withdraw, (entresol_host * host), (host))
+  X(int32_t, withdraw, (entresol_host * host), (host))                                            \
+  X(uint32_t, features, (entresol_host * host), (host))                                           \
+  X(int32_t, hash,                                                                                \
+    (entresol_host * host, uint32_t algorithm, const void* data, uint32_t size, uint8_t* out),    \
+    (host, algorithm, data, size, out))                                                           \
+  X(int32_t, hmac,                                                                                \
+    (entresol_host * host, uint32_t algorithm, const void* key, uint32_t key_size,                \
+     const void* data, uint32_t size, uint8_t* out),                                              \
+    (host, algorithm, key, key_size, data, size, out))                                            \
+  X(int32_t, hkdf,                                                                                \
+    (entresol_host * host, const void* secret, uint32_t secret_size, const void* salt,            \
+     uint32_t salt_size, const void* info, uint32_t info_size, void* out, uint32_t size),         \
+    (host, secret, secret_size, salt, salt_size, info, info_size, out, size))                     \
+  X(int32_t, public_key, (entresol_host * host, const uint8_t* seed, uint8_t* out),               \
+    (host, seed, out))                                                                            \
+  X(int32_t, sign,                                                                                \
+    (entresol_host * host, const uint8_t* seed, const void* message, uint32_t size,               \
+     uint8_t* signature),                                                                         \
+    (host, seed, message, size, signature))                                                       \
+  X(int32_t, verify,                                                                              \
+    (entresol_host * host, const uint8_t* public_key, const void* message, uint32_t size,         \
+     const uint8_t* signature),                                                                   \
+    (host, public_key, message, size, signature))                                                 \
+  X(int32_t, seal,                                                                                \
+    (entresol_host * host, uint32_t suite, const uint8_t* key, const uint8_t* nonce,              \
+     const void* authenticated, uint32_t authenticated_size, const void* in, uint32_t size,       \
+     void* out, uint32_t room),                                                                   \
+    (host, suite, key, nonce, authenticated, authenticated_size, in, size, out, room))            \
+  X(int32_t, open,                                                                                \
+    (entresol_host * host, uint32_t suite, const uint8_t* key, const uint8_t* nonce,              \
+     const void* authenticated, uint32_t authenticated_size, const void* in, uint32_t size,       \
+     void* out, uint32_t room),                                                                   \
+    (host, suite, key, nonce, authenticated, authenticated_size, in, size, out, room))
 
 /* now            nanoseconds of a clock that never goes back
  * unix_time      nanoseconds since 1970, as the node believes
@@ -158,7 +202,10 @@ enum { ENTRESOL_LOG_ERROR = 0, ENTRESOL_LOG_WARNING, ENTRESOL_LOG_INFO, ENTRESOL
  * timer_set      timer(name) will be called `delay` nanoseconds from now; one that is set already is moved
  * timer_cancel   0, or NOT_FOUND
  * get            octets of the value, copied to `value`; NOT_FOUND, TOO_SMALL
- * put            0; `lifetime_ms` 0: for ever. Keys of 1 to 256 octets, values of up to 64 KiB; INVALID, QUOTA
+ * put            0; `lifetime_ms` 0: for ever. Keys of 1 to 256 octets, values of up to 64 KiB; INVALID, QUOTA. In the stable
+ *                store, what one callback writes is there as a whole or not at all, and not if it traps; verdicts, releases and
+ *                withdrawals leave once it is on the disk. FAILED: the disk takes nothing now. If it fails afterwards, the
+ *                instance starts anew, as though the callback had never been
  * swap           put, if `expected` is what is there; `expected_size` -1: nothing is. CHANGED
  * remove         0, or NOT_FOUND
  * next           the first key behind `after` that begins with `prefix`: octets of it, copied to `key`; NOT_FOUND at the end
@@ -166,6 +213,19 @@ enum { ENTRESOL_LOG_ERROR = 0, ENTRESOL_LOG_WARNING, ENTRESOL_LOG_INFO, ENTRESOL
  * metric         number in the manifest's list: adds to a counter, sets a gauge, is observed by a histogram
  * release        a held packet goes the way of the verdict; NOT_FOUND if its time is over
  * withdraw       all kept verdicts of this service are void; QUOTA: too often
+ * features       ENTRESOL_FEATURE_… that this instance has here
+ *
+ * The following want `uses: [crypto]` in the manifest (DENIED), and take up to 64 KiB each of text, key or authenticated
+ * data (INVALID). Keys are the service's own; one that shall last lies in the stable store.
+ *
+ * hash           0; ENTRESOL_HASH_SIZE octets to `out`
+ * hmac           the same, RFC 2104 with that hash
+ * hkdf           0; RFC 5869 with SHA-256: up to 8160 octets, `info` of up to 4096
+ * public_key     0; the Ed25519 public key of a seed, which is ENTRESOL_KEY_SIZE random octets
+ * sign           0; Ed25519 (RFC 8032): ENTRESOL_SIGNATURE_SIZE octets
+ * verify         0, or FORGED
+ * seal           octets written: `size` and ENTRESOL_TAG_SIZE; TOO_SMALL. A nonce is used once with a key. `out` may be `in`
+ * open           octets written: `size` less ENTRESOL_TAG_SIZE; FORGED, and `out` is zero; TOO_SMALL
  */
 
 #ifdef __wasm__

@@ -142,6 +142,57 @@ class Store {
   std::uint32_t which_;
 };
 
+// Cryptography; the manifest asks for it with `uses: [crypto]`. What is false, or below 0, is an error of service.h.
+class Crypto {
+ public:
+  using Bytes = std::span<const std::uint8_t>;
+  using Hash = std::array<std::uint8_t, ENTRESOL_HASH_SIZE>;
+  using Key = std::array<std::uint8_t, ENTRESOL_KEY_SIZE>;
+  using Nonce = std::array<std::uint8_t, ENTRESOL_NONCE_SIZE>;
+  using Signature = std::array<std::uint8_t, ENTRESOL_SIGNATURE_SIZE>;
+
+  explicit Crypto(entresol_host* host) : host_(host) {}
+  bool hash(std::uint32_t algorithm, Bytes data, Hash& out) const {
+    return entresol_hash(host_, algorithm, data.data(), size(data), out.data()) == 0;
+  }
+  bool hmac(std::uint32_t algorithm, Bytes key, Bytes data, Hash& out) const {
+    return entresol_hmac(host_, algorithm, key.data(), size(key), data.data(), size(data),
+                         out.data()) == 0;
+  }
+  bool hkdf(Bytes secret, Bytes salt, Bytes info, std::span<std::uint8_t> out) const {
+    return entresol_hkdf(host_, secret.data(), size(secret), salt.data(), size(salt), info.data(),
+                         size(info), out.data(), size(out)) == 0;
+  }
+  bool public_key(const Key& seed, Key& out) const {
+    return entresol_public_key(host_, seed.data(), out.data()) == 0;
+  }
+  bool sign(const Key& seed, Bytes message, Signature& out) const {
+    return entresol_sign(host_, seed.data(), message.data(), size(message), out.data()) == 0;
+  }
+  bool verify(const Key& public_key, Bytes message, const Signature& signature) const {
+    return entresol_verify(host_, public_key.data(), message.data(), size(message),
+                           signature.data()) == 0;
+  }
+  // Octets written to `out`.
+  std::int32_t seal(std::uint32_t suite, const Key& key, const Nonce& nonce, Bytes authenticated,
+                    Bytes in, std::span<std::uint8_t> out) const {
+    return entresol_seal(host_, suite, key.data(), nonce.data(), authenticated.data(),
+                         size(authenticated), in.data(), size(in), out.data(), size(out));
+  }
+  std::int32_t open(std::uint32_t suite, const Key& key, const Nonce& nonce, Bytes authenticated,
+                    Bytes in, std::span<std::uint8_t> out) const {
+    return entresol_open(host_, suite, key.data(), nonce.data(), authenticated.data(),
+                         size(authenticated), in.data(), size(in), out.data(), size(out));
+  }
+
+ private:
+  template <typename T>
+  static std::uint32_t size(const T& of) {
+    return static_cast<std::uint32_t>(of.size());
+  }
+  entresol_host* host_;
+};
+
 class Host {
  public:
   explicit Host(entresol_host* host) : host_(host) {}
@@ -161,6 +212,8 @@ class Host {
   void cancel_timer(std::uint64_t name) const { entresol_timer_cancel(host_, name); }
   Store ephemeral() const { return {host_, ENTRESOL_EPHEMERAL}; }
   Store stable() const { return {host_, ENTRESOL_STABLE}; }
+  Crypto crypto() const { return Crypto(host_); }
+  std::uint32_t features() const { return entresol_features(host_); }
   // A value's text; empty if it is not there or longer than `room`.
   std::string_view config(std::string_view name, std::span<char> room) const {
     const std::int32_t size =

@@ -74,7 +74,9 @@ class Run {
   Run(const Manifest& manifest, std::unique_ptr<service::Program> program)
       : manifest_(manifest),
         instance_(manifest, std::move(program), random_, nullptr,
-                  [this](std::uint32_t, std::string_view line) { log_.emplace_back(line); }) {}
+                  [this](std::uint32_t, std::string_view line) { log_.emplace_back(line); }) {
+    instance_.environment().open_stable({}, nullptr);
+  }
 
   Outcome operator()(const Script& script) {
     std::size_t first = 0;

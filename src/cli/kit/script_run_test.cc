@@ -168,5 +168,33 @@ TEST(ScriptRun, TheTemplateDoesWhatItsScriptSays) {
   EXPECT_EQ(outcome.expectations, 8u);
 }
 
+// Counts what it was asked in the stable store, says so in `reason`, and faults at port 9.
+TEST(ScriptRun, TheStableStoreOutlivesAFault) {
+  const auto counts = [](Environment& environment,
+                         const entresol_batch& batch) -> std::optional<Fault> {
+    std::uint8_t count = 0;
+    environment.get(ENTRESOL_STABLE, "count", {&count, 1});
+    ++count;
+    EXPECT_EQ(environment.put(ENTRESOL_STABLE, "count", {&count, 1}, 0), 0);
+    if (batch.packets[0].port == 9) return Fault{"told to", {}, false};
+    batch.verdicts[0] = {.action = ENTRESOL_REFUSE, .reason = count};
+    return std::nullopt;
+  };
+  service::Manifest stores = manifest();
+  stores.limits.stable = 1000;
+  const auto script = parse_script(R"(
+packet
+expect refuse reason=1
+packet port=9
+expect fault "told to"
+advance 1s
+packet
+expect refuse reason=2
+)",
+                                   "a");
+  ASSERT_TRUE(script) << script.error().message;
+  EXPECT_EQ(came(run_script(*script, stores, std::make_unique<Told>(counts))), "");
+}
+
 }  // namespace
 }  // namespace entresol::cli::kit

@@ -280,6 +280,7 @@ base::Result<Checked> check_module(const Project& project) {
   io::SystemRandom random;
   const Budget budget(out.sandbox->engine());
   service::Instance instance(manifest, std::move(program), random, nullptr, nullptr);
+  instance.environment().open_stable({}, nullptr);
   instance.start(io::now(), io::unix_nanos());
   if (instance.last_fault()) return tl::unexpected(fault_error(project, *instance.last_fault()));
   out.memory = said.memory();

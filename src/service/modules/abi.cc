@@ -1,8 +1,10 @@
 #include "service/modules/abi.h"
 
 #include <cstring>
+#include <functional>
 #include <string>
 
+#include "service/crypto_calls.h"
 #include "service/environment.h"
 
 namespace entresol::service::modules {
@@ -38,6 +40,10 @@ class Arguments {
       return {};
     }
     return {memory_.base + pointer, size};
+  }
+  // Of a known size.
+  std::uint8_t* fixed(std::size_t pointer, std::uint32_t size) {
+    return range(call_[pointer].u32, size).data();
   }
   std::string_view text(std::size_t pointer, std::size_t size) {
     const base::MutableBytes octets = bytes(pointer, size);
@@ -154,6 +160,95 @@ void withdraw(HostCall& call) noexcept {
   a.result(a.environment().withdraw());
 }
 
+void features(HostCall& call) noexcept {
+  Arguments a(call);
+  a.result(static_cast<std::int32_t>(a.environment().features()));
+}
+
+void hash(HostCall& call) noexcept {
+  Arguments a(call);
+  const base::MutableBytes data = a.bytes(2, 3);
+  std::uint8_t* const out = a.fixed(4, ENTRESOL_HASH_SIZE);
+  if (a.ok()) a.result(crypto_calls::hash(a.environment(), a.number(1), data, out));
+}
+
+void hmac(HostCall& call) noexcept {
+  Arguments a(call);
+  const base::MutableBytes key = a.bytes(2, 3);
+  const base::MutableBytes data = a.bytes(4, 5);
+  std::uint8_t* const out = a.fixed(6, ENTRESOL_HASH_SIZE);
+  if (a.ok()) a.result(crypto_calls::hmac(a.environment(), a.number(1), key, data, out));
+}
+
+void hkdf(HostCall& call) noexcept {
+  Arguments a(call);
+  const base::MutableBytes secret = a.bytes(1, 2);
+  const base::MutableBytes salt = a.bytes(3, 4);
+  const base::MutableBytes info = a.bytes(5, 6);
+  const base::MutableBytes out = a.bytes(7, 8);
+  if (a.ok()) a.result(crypto_calls::hkdf(a.environment(), secret, salt, info, out));
+}
+
+void public_key(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::uint8_t* const seed = a.fixed(1, ENTRESOL_KEY_SIZE);
+  std::uint8_t* const out = a.fixed(2, ENTRESOL_KEY_SIZE);
+  if (a.ok()) a.result(crypto_calls::public_key(a.environment(), seed, out));
+}
+
+void sign(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::uint8_t* const seed = a.fixed(1, ENTRESOL_KEY_SIZE);
+  const base::MutableBytes message = a.bytes(2, 3);
+  std::uint8_t* const signature = a.fixed(4, ENTRESOL_SIGNATURE_SIZE);
+  if (a.ok()) a.result(crypto_calls::sign(a.environment(), seed, message, signature));
+}
+
+void verify(HostCall& call) noexcept {
+  Arguments a(call);
+  const std::uint8_t* const key = a.fixed(1, ENTRESOL_KEY_SIZE);
+  const base::MutableBytes message = a.bytes(2, 3);
+  const std::uint8_t* const signature = a.fixed(4, ENTRESOL_SIGNATURE_SIZE);
+  if (a.ok()) a.result(crypto_calls::verify(a.environment(), key, message, signature));
+}
+
+// seal() and open(): the same arguments.
+template <typename Call>
+void aead(HostCall& call, Call&& run) {
+  Arguments a(call);
+  const base::MutableBytes key = a.range(a.number(2), ENTRESOL_KEY_SIZE);
+  const base::MutableBytes nonce = a.range(a.number(3), ENTRESOL_NONCE_SIZE);
+  const base::MutableBytes authenticated = a.bytes(4, 5);
+  const base::MutableBytes in = a.bytes(6, 7);
+  const base::MutableBytes out = a.bytes(8, 9);
+  if (a.ok())
+    a.result(run(a.environment(),
+                 crypto_calls::AeadInput{a.number(1), key, nonce, authenticated, in}, out));
+}
+
+void seal(HostCall& call) noexcept {
+  aead(call, crypto_calls::seal);
+}
+
+void open(HostCall& call) noexcept {
+  aead(call, crypto_calls::open);
+}
+
+void add_crypto_calls(
+    const std::function<void(std::string_view, std::vector<Type>, sandbox::HostFunction)>& add) {
+  constexpr Type kAlgorithm = Type::kI32;
+  add("hash", {kAlgorithm, kPointer, kSize, kPointer}, hash);
+  add("hmac", {kAlgorithm, kPointer, kSize, kPointer, kSize, kPointer}, hmac);
+  add("hkdf", {kPointer, kSize, kPointer, kSize, kPointer, kSize, kPointer, kSize}, hkdf);
+  add("public_key", {kPointer, kPointer}, public_key);
+  add("sign", {kPointer, kPointer, kSize, kPointer}, sign);
+  add("verify", {kPointer, kPointer, kSize, kPointer}, verify);
+  const std::vector<Type> sealed{kAlgorithm, kPointer, kPointer, kPointer, kSize,
+                                 kPointer,   kSize,    kPointer, kSize};
+  add("seal", sealed, seal);
+  add("open", sealed, open);
+}
+
 }  // namespace
 
 std::vector<sandbox::Entry> entries() {
@@ -189,6 +284,11 @@ void add_host_calls(sandbox::Imports& imports) {
   add("metric", {Type::kI32, Type::kF64}, none, metric);
   add("release", {Type::kI32, kPointer}, i32, release);
   add("withdraw", {}, i32, withdraw);
+  add("features", {}, i32, features);
+  add_crypto_calls(
+      [&](std::string_view name, std::vector<Type> parameters, sandbox::HostFunction function) {
+        add(name, std::move(parameters), i32, function);
+      });
 }
 
 }  // namespace entresol::service::modules

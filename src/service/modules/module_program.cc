@@ -17,7 +17,7 @@ static_assert(sizeof(entresol_packet) == 64 && sizeof(entresol_verdict) == 32);
 // As sdk/include/entresol/module.h has it.
 struct Description {
   std::uint32_t abi = 0, callbacks = 0, packets = 0, verdicts = 0, payload = 0, payload_room = 0,
-                out = 0;
+                out = 0, needs = 0;
 };
 constexpr std::uint32_t kHasStart = 1, kHasConfigure = 2, kHasPackets = 4, kHasTimer = 8;
 
@@ -41,6 +41,18 @@ void hide_payloads_beyond(std::uint32_t size, std::uint8_t* packets, const entre
     packet.payload = packet.payload_size = 0;
     std::memcpy(packets + i * sizeof packet, &packet, sizeof packet);
   }
+}
+
+std::string features_text(std::uint32_t features) {
+  std::string out;
+  const auto say = [&](std::uint32_t feature, const std::string& text) {
+    if ((features & feature) != 0) out += (out.empty() ? "" : ", ") + text;
+    features &= ~feature;
+  };
+  say(ENTRESOL_FEATURE_STABLE, "a stable store (manifest: limits, stable)");
+  say(ENTRESOL_FEATURE_CRYPTO, "cryptography (manifest: uses: [crypto])");
+  say(features, "features of a later node (" + std::to_string(features) + ")");
+  return out;
 }
 
 }  // namespace
@@ -78,13 +90,13 @@ std::optional<Fault> ModuleProgram::start(Environment& environment) {
   instance_.emplace(module_, &environment, memory_);
   // It may take longer to begin than to answer.
   if (auto trap = instance_->start(ticks_ * 20)) return fault_of(*trap);
-  if (auto fault = describe()) return fault;
+  if (auto fault = describe(environment)) return fault;
   if ((places_.callbacks & kHasStart) != 0)
     if (auto fault = call(kStart)) return fault;
   return configure();
 }
 
-std::optional<Fault> ModuleProgram::describe() {
+std::optional<Fault> ModuleProgram::describe(const Environment& environment) {
   Value value;
   if (auto trap = instance_->call(kDescribe, std::span(&value, 1), ticks_)) return fault_of(*trap);
   const sandbox::Memory memory = instance_->memory();
@@ -101,6 +113,8 @@ std::optional<Fault> ModuleProgram::describe() {
       !memory.holds(said.verdicts, ENTRESOL_BATCH * sizeof(entresol_verdict)) ||
       !memory.holds(said.payload, said.payload_room) || !memory.holds(said.out, ENTRESOL_OUT_SIZE))
     return Fault{"entresol_describe: room for packets is not in the module's memory", {}, false};
+  if (const std::uint32_t lacking = said.needs & ~environment.features(); lacking != 0)
+    return Fault{"it needs what it does not have here: " + features_text(lacking), {}, false};
   places_ = {said.packets,      said.verdicts, said.payload,
              said.payload_room, said.out,      said.callbacks};
   return std::nullopt;

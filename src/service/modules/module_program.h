@@ -50,7 +50,7 @@ class ModuleProgram final : public Program {
     std::uint32_t packets = 0, verdicts = 0, payload = 0, payload_room = 0, out = 0;
     std::uint32_t callbacks = 0;
   };
-  std::optional<Fault> describe();
+  std::optional<Fault> describe(const Environment& environment);
   std::optional<Fault> call(Entry entry, std::span<sandbox::Value> values = {});
 
   // What packets() needs comes first: a line of this, then one of the instance's.

@@ -39,6 +39,8 @@ class Statement {
   int run();
   // The next row: SQLITE_ROW, or SQLITE_DONE.
   int row();
+  // Rows that were not asked for are none of the next time's; ready for other values.
+  void rewind();
 
   std::int64_t number(int column) const { return sqlite3_column_int64(handle_.get(), column); }
   bool is_null(int column) const {

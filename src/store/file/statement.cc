@@ -1,4 +1,4 @@
-#include "store/statement.h"
+#include "store/file/statement.h"
 
 #include <array>
 #include <cerrno>
@@ -93,10 +93,14 @@ Statement& Statement::bind_null() {
 int Statement::run() {
   int result = SQLITE_ROW;
   while (result == SQLITE_ROW) result = sqlite3_step(handle_.get());
+  rewind();
+  return result;
+}
+
+void Statement::rewind() {
   sqlite3_reset(handle_.get());
   sqlite3_clear_bindings(handle_.get());
   next_ = 1;
-  return result;
 }
 
 int Statement::row() {
