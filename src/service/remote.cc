@@ -76,14 +76,15 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
                   flow,
                   service.number,
                   shown.handle,
-                  base::TimePoint{}};
+                  base::TimePoint{},
+                  miss.passage};
   miss.taken = true;
   ++service.waiting;
   ++service.packets;
   Count& count = counts_[flow];
   ++count.away;
   if (count.away > 1)
-    if (Draining* known = draining(flow, key)) {
+    if (Draining* known = draining(flow, service.number, key)) {
       if (count.crossing > 0) {
         known->behind.push_back(slot);
       } else {
@@ -154,7 +155,7 @@ void Remote::take(const Done& done, base::TimePoint now) {
   } else if (done.verdict.action == ENTRESOL_HOLD) {
     hold(done.slot, done, *service, now);
   } else if (done.verdict.action == ENTRESOL_REPLICATE) {
-    replicate(done.slot);
+    replicate(done.slot, *service);
   } else {
     answer(done.slot, done.verdict);
   }
@@ -166,10 +167,10 @@ void Remote::answer(std::uint32_t slot, const entresol_verdict& verdict) {
   carry_out(verdict, ready.answer);
   if (ready.keep && counts_[slots_[slot].flow].away > 1) {
     const Key key = key_of(slot);
-    if (Draining* known = draining(slots_[slot].flow, key)) {
+    if (Draining* known = draining(slots_[slot].flow, slots_[slot].service, key)) {
       known->verdict = verdict;
     } else {
-      draining_.push_back({key, slots_[slot].flow, verdict, {}});
+      draining_.push_back({key, slots_[slot].flow, slots_[slot].service, verdict, {}});
     }
   }
   ready_.push_back(ready);
@@ -181,12 +182,17 @@ void Remote::answer_drop(std::uint32_t slot, DropReason reason) {
   ready_.push_back(ready);
 }
 
-void Remote::replicate(std::uint32_t slot) {
+void Remote::replicate(std::uint32_t slot, RemoteService& service) {
   const std::vector<entresol_name>& names = crossing_.names(slot);
   if (names.empty()) return answer(slot, {});
+  if (names.size() > service.copies) {
+    ++service.amplified;
+    return answer_drop(slot, DropReason::service_not_entitled);
+  }
   for (std::size_t i = 0; i < names.size(); ++i) {
     Ready ready{slot, {}, i + 1 < names.size(), false};
     ready.answer.to = from_author(names[i]);
+    ready.answer.copy = true;
     ready_.push_back(ready);
   }
 }
@@ -197,9 +203,9 @@ Remote::Key Remote::key_of(std::uint32_t slot) {
   return Key::of(crossing_.buffer(slot), slots_[slot].ingress);
 }
 
-Remote::Draining* Remote::draining(std::uint32_t flow, const Key& key) {
+Remote::Draining* Remote::draining(std::uint32_t flow, std::uint32_t service, const Key& key) {
   for (Draining& each : draining_)
-    if (each.flow == flow && each.key == key) return &each;
+    if (each.flow == flow && each.service == service && each.key == key) return &each;
   return nullptr;
 }
 
@@ -217,6 +223,7 @@ void Remote::back_from_crossing(std::uint32_t flow) {
 void Remote::give(const Ready& ready, std::vector<Returned>& out) {
   const Slot& slot = slots_[ready.slot];
   Returned& answer = out.emplace_back(ready.answer);
+  answer.passage = slot.passage;
   answer.ingress = slot.ingress;
   answer.ingress_generation = slot.ingress_generation;
   answer.packet = {crossing_.buffer(ready.slot), slot.size};
@@ -228,7 +235,8 @@ void Remote::give(const Ready& ready, std::vector<Returned>& out) {
   given_.push_back(ready.slot);
   if (RemoteService* service = find(slot.service)) --service->waiting;
   const bool last = --counts_[slot.flow].away == 0;
-  answer.keep = ready.keep && last;
+  answer.keep = ready.keep;
+  answer.last = last;
   if (last) std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });
 }
 
