@@ -229,6 +229,13 @@ constexpr Explanation kExplanations[] = {
     {code::kModuleUnfit, "The module does not fit what this node offers or expects",
      "The message lists each import that is not granted, and each function that the module has to "
      "export and does not, or with another type."},
+    {code::kBindingNotOwned, "The service may not be bound to this traffic",
+     "In the node's configuration `tenant` says whose a service is. A third party's gets "
+     "packets that name it, and no others; a client's\nalso flows to or from what stands in its "
+     "`owns`, written the same way in the binding; an operator's any."},
+    {code::kBindingPayload, "A service that reads payload cannot be bound to sealed traffic",
+     "Flows are sealed from end to end, and a binding is nothing that an end has agreed to. Bind a "
+     "service whose manifest does not say\n`payload: true`: header fields are enough for many."},
     {code::kKitTools, "What compiles services is not on this machine",
      "Services are compiled by clang 19 for wasm32-wasi. On Debian: apt install clang-19 lld-19 "
      "wasi-libc\n"

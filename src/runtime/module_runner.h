@@ -33,7 +33,8 @@ class ModuleRunner {
 
   // Compiles the module of a manifest and starts an instance with these values. Errors of the files, of the module (E0701,
   // E0703), and kConfigBadValue for values that the manifest does not take, or a second service with an id.
-  base::Result<void> add(const config::ServiceFile& file, const service::ConfigValues& values);
+  base::Result<void> add(const config::ServiceFile& file, const service::ConfigValues& values,
+                         service::Rights rights);
 
   // Before the runtime's loop sleeps: what comes back from now on wakes it.
   void about_to_sleep();
