@@ -17,7 +17,7 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-bool means(const Subject& subject, const Party& party) {
+bool meant(const Subject& subject, const Party& party) {
   return subject.kind == Subject::Kind::kAny ||
          (subject.kind == Subject::Kind::kLabel && subject.text == party.label) ||
          (subject.kind == Subject::Kind::kTag && subject.text == party.tags.front()) ||
@@ -29,6 +29,7 @@ bool means(const Subject& subject, const Party& party) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)parse_protocol(text);
+  (void)parse_subject(text);
   const auto policy = parse(text);
   if (!policy) {
     const std::string& message = policy.error().message;
@@ -57,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (int i = 0; i < 2; ++i) parties[i]->tags = tags[i];
   std::uint32_t expected = 0;
   while (expected < rules.size() &&
-         !(means(rules[expected].from, flow.from) && means(rules[expected].to, flow.to) &&
+         !(meant(rules[expected].from, flow.from) && meant(rules[expected].to, flow.to) &&
            rules[expected].takes(flow.protocol, flow.responder_port, flow.service)))
     ++expected;
   const Verdict verdict = policy->decide(flow);

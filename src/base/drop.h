@@ -47,6 +47,7 @@ namespace entresol::base {
   X(no_route, "destination name is registered nowhere that this node knows")                   \
   X(refused_by_rule, "policy refuses it")                                                      \
   X(refused_by_service, "the service dropped it")                                              \
+  X(service_not_entitled, "the service may not send it there, or not so many of it")           \
   X(service_unavailable, "the service rests after a fault, or has used up its time")           \
   X(service_queue_full, "more packets at a service than it may have there")                    \
   X(service_over_rate, "more packets or octets a second than a service's limits allow")        \

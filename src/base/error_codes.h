@@ -75,6 +75,9 @@ inline constexpr std::string_view kModuleUnfit =
     "E0703";  // imports what is not granted, or lacks an entry
 // Services of a node (071x).
 inline constexpr std::string_view kServiceUnknown = "E0710";  // no such module runs there
+// What services may do (074x).
+inline constexpr std::string_view kBindingNotOwned = "E0740";
+inline constexpr std::string_view kBindingPayload = "E0741";  // and its traffic is sealed
 // The author's kit (072x).
 inline constexpr std::string_view kKitTools = "E0720";    // a compiler or library is missing
 inline constexpr std::string_view kKitBuild = "E0721";    // the source does not compile

@@ -237,6 +237,13 @@ constexpr Explanation kExplanations[] = {
     {code::kServiceUnknown, "No module with that name or id runs there",
      "`entresol service top` lists the services of a node, and whether each is a module. What is "
      "part of\nthe program itself, such as ip-delivery, is not restarted alone."},
+    {code::kBindingNotOwned, "The service may not be bound to this traffic",
+     "In the node's configuration `tenant` says whose a service is. A third party's gets "
+     "packets that name it, and no others; a client's\nalso flows to or from what stands in its "
+     "`owns`, written the same way in the binding; an operator's any."},
+    {code::kBindingPayload, "A service that reads payload cannot be bound to sealed traffic",
+     "Flows are sealed from end to end, and a binding is nothing that an end has agreed to. Bind a "
+     "service whose manifest does not say\n`payload: true`: header fields are enough for many."},
     {code::kKitTools, "What compiles services is not on this machine",
      "Services are compiled by clang 19 for wasm32-wasi. On Debian: apt install clang-19 lld-19 "
      "wasi-libc\n"

@@ -227,6 +227,54 @@ void read_host_layer(YamlMap& map, HostLayer& out, const std::string& file) {
       !out.controller);
 }
 
+// Of an error of one word: the place is the YAML's.
+std::string without_place(const std::string& message) {
+  const std::size_t end = message.find(": ");
+  return end == std::string::npos ? message : message.substr(end + 2);
+}
+
+std::vector<layer::policy::Subject> subjects(YamlMap& map, std::string_view key,
+                                             const std::vector<std::string>& texts) {
+  std::vector<layer::policy::Subject> out;
+  for (const std::string& text : texts) {
+    auto subject = layer::policy::parse_subject(text);
+    if (subject) {
+      out.push_back(std::move(*subject));
+    } else {
+      map.fail(code::kConfigBadValue, key, without_place(subject.error().message));
+    }
+  }
+  return out;
+}
+
+void read_rights(YamlMap& map, service::Rights& out) {
+  out.tenant =
+      static_cast<service::Tenant>(map.choice("tenant", {"third-party", "client", "operator"}, 0));
+  out.owns = subjects(map, "owns", map.texts("owns"));
+  out.consent = subjects(map, "consent", map.texts("consent"));
+  out.replies = map.boolean("replies", false);
+  out.copies = static_cast<std::uint32_t>(map.number("copies", out.copies, 1, 256));
+  if (!out.owns.empty() && out.tenant != service::Tenant::kClient)
+    map.fail(code::kConfigBadValue, "owns",
+             "a third party owns nothing here, and an operator all: say 'tenant: client'");
+}
+
+void read_binding(YamlMap& map, NodeBinding& out) {
+  out.service = map.required_text("service");
+  const std::string to = map.required_text("to"), from = map.text("from", "*"),
+                    traffic = map.text("traffic", "any");
+  if (auto all = subjects(map, "to", {to}); !all.empty()) out.to = all[0];
+  if (auto all = subjects(map, "from", {from}); !all.empty()) out.from = all[0];
+  auto flows = layer::policy::parse_protocol(traffic);
+  if (flows) {
+    out.traffic = std::move(*flows);
+  } else {
+    map.fail(code::kConfigBadValue, "traffic", without_place(flows.error().message));
+  }
+  out.text = from + " -> " + to + " " + traffic;
+  out.order = static_cast<std::uint32_t>(map.number("order", 0, 0, UINT32_MAX));
+}
+
 void read_node_layer(YamlMap& map, NodeLayer& out, const std::string& file) {
   read_identity(map, out, file);
   map.each("guests", [&](YamlMap& guest) {
@@ -243,6 +291,11 @@ void read_node_layer(YamlMap& map, NodeLayer& out, const std::string& file) {
     out.dns.domain = domain(section, out.label);
     out.dns.upstream = upstream(section);
   });
+  map.each("bindings",
+           [&](YamlMap& binding) { read_binding(binding, out.bindings.emplace_back()); });
+  if (out.bindings.size() > service::Bindings::kMaxOfLayer)
+    map.fail(code::kConfigBadValue, "bindings",
+             "a layer has at most " + std::to_string(service::Bindings::kMaxOfLayer));
   const auto endpoints = map.texts("endpoints");
   if (endpoints.size() > kMaxEndpoints)
     map.fail(code::kConfigBadValue, "endpoints",
@@ -298,7 +351,10 @@ base::Result<Node> parse_node(std::string_view yaml, const std::string& file) {
   out.listen = endpoint(map, "listen", map.text("listen", ":" + std::to_string(kDefaultPort)));
   out.service_store = beside(file, map.text("service_store", "services.db"));
   map.each("services", [&](YamlMap& service) {
-    out.services.push_back({beside(file, service.required_text("file")), service.pairs("config")});
+    NodeService& entry = out.services.emplace_back();
+    entry.file = beside(file, service.required_text("file"));
+    entry.values = service.pairs("config");
+    read_rights(service, entry.rights);
   });
   map.each(
       "layers", [&](YamlMap& layer) { read_node_layer(layer, out.layers.emplace_back(), file); },

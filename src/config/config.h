@@ -17,6 +17,9 @@
 #include "crypto/aead_suite.h"
 #include "crypto/hash.h"
 #include "io/endpoint_text.h"
+#include "layer/policy/rule.h"
+#include "service/bindings.h"
+#include "service/rights.h"
 
 namespace entresol::config {
 
@@ -105,6 +108,15 @@ struct Host : Common {
   std::vector<HostLayer> layers;
 };
 
+// Flows at a node that a service is asked about although they do not name it.
+struct NodeBinding {
+  std::string service;  // name, of one of the node's
+  layer::policy::Subject from, to;
+  layer::policy::Rule traffic;  // protocol and ports
+  std::string text;             // all of it, for people
+  std::uint32_t order = 0;
+};
+
 struct NodeLayer : LayerIdentity {
   struct Guest {
     std::string grant;          // file
@@ -116,12 +128,14 @@ struct NodeLayer : LayerIdentity {
       ipv4_pool;  // the layer's; none: guests have no names for IPv4 addresses
   NodeDns dns;
   std::vector<base::Endpoint> endpoints;  // where its registration says that hosts can dial it
+  std::vector<NodeBinding> bindings;
 };
 
 // A service that a node runs: a module with its manifest.
 struct NodeService {
   std::string file;                           // its service.yaml
   std::map<std::string, std::string> values;  // of its configuration
+  service::Rights rights;
 };
 
 struct Node : Common {

@@ -341,5 +341,62 @@ TEST(NodeDnsConfig, IsThereForGuests) {
   EXPECT_FALSE(node->layers[1].ipv4_pool);
 }
 
+// ---- bindings ----------------------------------------------------------------------------------------------------
+
+base::Result<Node> bound(const std::string& service, const std::string& binding) {
+  return parse_node("services:\n  - {file: s.yaml, " + service +
+                        "}\nlayers:\n  - {root: r, identity: i, certificate: c, bindings: [" +
+                        binding + "]}\n",
+                    "n.yaml");
+}
+
+TEST(BindingConfig, SaysWhoseAServiceIsAndWhichFlowsPassIt) {
+  const auto node = bound(
+      "tenant: client, owns: [bob, 'tag:web'], consent: ['fd35::1'], replies: true, copies: 3",
+      "{service: s, to: bob, from: 'tag:web', traffic: tcp/80-90, order: 7}, {service: s, to: "
+      "'*'}");
+  ASSERT_TRUE(node.has_value()) << node.error().message;
+  const service::Rights& rights = node->services[0].rights;
+  EXPECT_EQ(rights.tenant, service::Tenant::kClient);
+  EXPECT_EQ(rights.owns.size(), 2u);
+  EXPECT_EQ(rights.consent[0].kind, layer::policy::Subject::Kind::kName);
+  EXPECT_TRUE(rights.replies);
+  EXPECT_EQ(rights.copies, 3u);
+  ASSERT_EQ(node->layers[0].bindings.size(), 2u);
+  const NodeBinding& first = node->layers[0].bindings[0];
+  EXPECT_EQ(first.service, "s");
+  EXPECT_EQ(first.to.text, "bob");
+  EXPECT_EQ(first.from.kind, layer::policy::Subject::Kind::kTag);
+  EXPECT_EQ(first.traffic.last_port, 90);
+  EXPECT_EQ(first.order, 7u);
+  EXPECT_EQ(first.text, "tag:web -> bob tcp/80-90");
+  EXPECT_EQ(node->layers[0].bindings[1].from.kind, layer::policy::Subject::Kind::kAny);
+}
+
+TEST(BindingConfig, AServiceIsAThirdPartysUnlessSaid) {
+  const auto node = bound("tenant: third-party", "");
+  ASSERT_TRUE(node.has_value()) << node.error().message;
+  EXPECT_EQ(service::Rights{}.tenant, service::Tenant::kThirdParty);
+  EXPECT_EQ(node->services[0].rights.tenant, service::Tenant::kThirdParty);
+  EXPECT_FALSE(node->services[0].rights.replies);
+}
+
+TEST(BindingConfig, MistakesHaveTheirPlace) {
+  for (const auto& [service, binding] : std::vector<std::pair<std::string, std::string>>{
+           {"tenant: mine", ""},
+           {"owns: [bob]", ""},
+           {"copies: 0", ""},
+           {"consent: [B]", ""},
+           {"tenant: operator", "{service: s, to: Bob}"},
+           {"tenant: operator", "{service: s, to: bob, traffic: tcp/0}"},
+           {"tenant: operator", "{service: s, to: 'bob alice'}"}}) {
+    const auto node = bound(service, binding);
+    ASSERT_FALSE(node.has_value()) << service << binding;
+    EXPECT_EQ(node.error().code, base::code::kConfigBadValue);
+    EXPECT_TRUE(node.error().message.starts_with("n.yaml:")) << node.error().message;
+  }
+  EXPECT_EQ(bound("tenant: operator", "{to: bob}").error().code, base::code::kConfigMissingKey);
+}
+
 }  // namespace
 }  // namespace entresol::config

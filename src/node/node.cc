@@ -1,5 +1,9 @@
 #include "node/node.h"
 
+#include <algorithm>
+#include <span>
+
+#include "base/error_codes.h"
 #include "runtime/enrolment.h"
 #include "runtime/files.h"
 #include "runtime/link_size.h"
@@ -39,6 +43,68 @@ base::Result<void> add_layer(runtime::Runtime& runtime, runtime::GuestDns& dns,
   return {};
 }
 
+struct LoadedService {
+  config::ServiceFile file;
+  const config::NodeService* wanted = nullptr;
+};
+
+// What a layer's bindings mean, or why one may not be.
+base::Result<std::vector<service::Binding>> bindings_of(const config::NodeLayer& layer,
+                                                        std::span<const LoadedService> services) {
+  std::vector<service::Binding> out;
+  for (const config::NodeBinding& wanted : layer.bindings) {
+    const auto found = std::ranges::find_if(services, [&](const LoadedService& each) {
+      return each.file.manifest.name == wanted.service;
+    });
+    const std::string what = "binding of '" + wanted.service + "' to " + wanted.text + ": ";
+    if (found == services.end())
+      return base::fail(base::code::kConfigBadValue,
+                        what + "this node runs no service of that name; name one of `services`");
+    if (found->file.manifest.payload)
+      return base::fail(
+          base::code::kBindingPayload,
+          what + "the service asks for payload, and this traffic is sealed end to end");
+    if (!service::may_bind(found->wanted->rights, wanted.from, wanted.to))
+      return base::fail(
+          base::code::kBindingNotOwned,
+          what + (found->wanted->rights.tenant == service::Tenant::kClient
+                      ? "neither end stands in the `owns` of this client's service"
+                      : "it is a third party's, which gets only packets that name it; say "
+                        "`tenant: operator` if it is yours"));
+    service::Binding& binding = out.emplace_back();
+    binding.service = found->file.manifest.id;
+    binding.text = wanted.text;
+    binding.order = wanted.order;
+    binding.flows = wanted.traffic;
+    binding.flows.from = wanted.from;
+    binding.flows.to = wanted.to;
+  }
+  return out;
+}
+
+base::Result<void> add_services(runtime::Runtime& runtime, const config::Node& config) {
+  std::vector<LoadedService> services;
+  for (const auto& wanted : config.services) {
+    auto file = config::load_service(wanted.file);
+    if (!file) return tl::unexpected(file.error());
+    services.push_back({std::move(*file), &wanted});
+  }
+  const bool names_members = std::ranges::any_of(config.services, [](const auto& each) {
+    return !each.rights.owns.empty() || !each.rights.consent.empty();
+  });
+  for (std::size_t i = 0; i < config.layers.size(); ++i) {
+    auto bindings = bindings_of(config.layers[i], services);
+    if (!bindings) return tl::unexpected(bindings.error());
+    if (names_members || !bindings->empty())
+      runtime.set_bindings(static_cast<layer::member::LayerIndex>(i), std::move(*bindings));
+  }
+  for (const LoadedService& each : services)
+    if (auto added = runtime.add_module(each.file, each.wanted->values, each.wanted->rights);
+        !added)
+      return added;
+  return {};
+}
+
 }  // namespace
 
 base::Result<Node> start(const config::Node& config) {
@@ -58,12 +124,8 @@ base::Result<Node> start(const config::Node& config) {
   for (const auto& layer : config.layers)
     if (auto added = add_layer(*node.runtime, *node.dns, layer); !added)
       return tl::unexpected(added.error());
-  for (const auto& wanted : config.services) {
-    auto file = config::load_service(wanted.file);
-    if (!file) return tl::unexpected(file.error());
-    if (auto added = node.runtime->add_module(*file, wanted.values); !added)
-      return tl::unexpected(added.error());
-  }
+  if (auto added = add_services(*node.runtime, config); !added)
+    return tl::unexpected(added.error());
   if (auto control = node.runtime->open_control(config.control); !control)
     return tl::unexpected(control.error());
   if (config.metrics)

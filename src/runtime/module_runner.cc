@@ -100,7 +100,7 @@ base::Result<void> ModuleRunner::begin() {
 }
 
 base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
-                                     const service::ConfigValues& values) {
+                                     const service::ConfigValues& values, service::Rights rights) {
   const service::Manifest& manifest = file.manifest;
   if (const std::string wrong = manifest.wrong(values); !wrong.empty())
     return base::fail(base::code::kConfigBadValue, wrong);
@@ -135,7 +135,7 @@ base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
   machinery_->services.post([shared, number](service::ServiceThread& thread) {
     thread.add(number, std::move(*shared), io::now(), io::unix_nanos());
   });
-  dispatcher_.add(manifest, machinery_->remote, number);
+  dispatcher_.add(manifest, machinery_->remote, number, std::move(rights));
   machinery_->loop->wake();
   return {};
 }

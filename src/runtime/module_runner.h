@@ -37,7 +37,8 @@ class ModuleRunner {
   // Compiles the module of a manifest and starts an instance with these values. Errors of the files, of the module (E0701,
   // E0703), of the stable store's file (File::open()), and kConfigBadValue for values that the manifest does not take, or a
   // second service with an id.
-  base::Result<void> add(const config::ServiceFile& file, const service::ConfigValues& values);
+  base::Result<void> add(const config::ServiceFile& file, const service::ConfigValues& values,
+                         service::Rights rights);
 
   // By a person: out of quarantine, or anew. `done` is called on the runtime's thread once it has begun, with what it is
   // now. False: no module has this id, and nothing is called.

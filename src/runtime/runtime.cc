@@ -201,7 +201,8 @@ void Runtime::set_policy(layer::member::LayerIndex layer, layer::policy::Policy 
 }
 
 base::Result<void> Runtime::add_module(const config::ServiceFile& file,
-                                       const service::ConfigValues& values) {
+                                       const service::ConfigValues& values,
+                                       service::Rights rights) {
   if (modules_ == nullptr)
     modules_ = std::make_unique<ModuleRunner>(
         *loop_, services_, service_store_,
@@ -209,7 +210,12 @@ base::Result<void> Runtime::add_module(const config::ServiceFile& file,
           log_->write(static_cast<config::LogLevel>(level), "service", io::now(),
                       {{"service", name}, {"text", text}});
         });
-  return modules_->add(file, values);
+  return modules_->add(file, values, std::move(rights));
+}
+
+void Runtime::set_bindings(layer::member::LayerIndex layer,
+                           std::vector<service::Binding> bindings) {
+  services_.bindings().set(layer, std::move(bindings), member_->membership(layer));
 }
 
 void Runtime::restart_service(const std::string& which, const io::ControlServer::Reply& reply) {

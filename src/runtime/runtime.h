@@ -86,7 +86,9 @@ class Runtime final : private layer::member::Output {
   const service::Dispatcher& services() const { return services_; }
   // A node's: a module that its configuration names.
   base::Result<void> add_module(const config::ServiceFile& file,
-                                const service::ConfigValues& values);
+                                const service::ConfigValues& values, service::Rights rights = {});
+  // Which flows of a layer pass which services, and that its members are who rights are about.
+  void set_bindings(layer::member::LayerIndex layer, std::vector<service::Binding> bindings);
   // All services, inline ones first.
   std::vector<service::Report> service_reports() const;
   const io::UdpSocket& socket() const { return *socket_; }

@@ -179,13 +179,25 @@ Json Runtime::status() const {
     layers[report.layer]["policy"] = {
         {"revision", report.revision}, {"rules", report.rules}, {"denied", denied}};
   }
+  for (const auto& report : services_.bindings().reports())
+    layers[report.layer]["bindings"].push_back({{"service", report.service},
+                                                {"traffic", report.text},
+                                                {"order", report.order},
+                                                {"flows", report.flows}});
   out["layers"] = layers;
   Json links = Json::array();
   for (std::uint32_t i = 1; i < member.tables().links.size(); ++i)
     if (member.tables().links[LinkId(i)].used) links.push_back(describe_link(member, LinkId(i)));
   out["links"] = links;
   Json services = Json::array();
-  for (const service::Report& report : service_reports()) services.push_back(describe(report));
+  for (const service::Report& report : service_reports()) {
+    services.push_back(describe(report));
+    Json violations = Json::object();
+    const auto counts = services_.violations(report.id);
+    for (std::size_t rule = 0; rule < counts.size(); ++rule)
+      if (counts[rule] > 0) violations[std::string(service::kViolationNames[rule])] = counts[rule];
+    if (!violations.empty()) services.back()["violations"] = violations;
+  }
   out["services"] = services;
   const auto& counters = member.counters();
   out["decisions"] = {

@@ -20,24 +20,26 @@ using layer::forwarding::Returned;
 
 // ---- services come and go ----------------------------------------------------------------------------------------
 
-void Dispatcher::add(std::unique_ptr<Instance> instance) {
+void Dispatcher::add(std::unique_ptr<Instance> instance, Rights rights) {
   const ServiceId id = instance->manifest().id;
   remove(id, {});
   Entry& entry = entries_[id];
   entry.instance = std::move(instance);
-  prepare(entry);
+  prepare(entry, std::move(rights));
 }
 
-void Dispatcher::add(Manifest manifest, Remote& remote, std::uint32_t number) {
+void Dispatcher::add(Manifest manifest, Remote& remote, std::uint32_t number, Rights rights) {
   const ServiceId id = manifest.id;
   remove(id, {});
   remote_ = &remote;
   Entry& entry = entries_[id];
   entry.remote = &remote.add(std::move(manifest), number);
-  prepare(entry);
+  if (rights.tenant != Tenant::kOperator) entry.remote->copies = rights.copies;
+  prepare(entry, std::move(rights));
 }
 
-void Dispatcher::prepare(Entry& entry) {
+void Dispatcher::prepare(Entry& entry, Rights rights) {
+  entry.rights = std::move(rights);
   // So that no batch allocates.
   entry.misses.reserve(layer::forwarding::kBatch);
   entry.packets.reserve(ENTRESOL_BATCH);
@@ -66,6 +68,15 @@ RemoteService* Dispatcher::find_remote(ServiceId id) {
   return found == entries_.end() ? nullptr : found->second.remote;
 }
 
+std::array<std::uint64_t, kViolationNames.size()> Dispatcher::violations(ServiceId id) const {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return {};
+  auto out = found->second.violations;
+  if (found->second.remote != nullptr)
+    out[static_cast<std::size_t>(Violation::kAmplification)] += found->second.remote->amplified;
+  return out;
+}
+
 Instance* Dispatcher::find(ServiceId id) {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : found->second.instance.get();
@@ -84,30 +95,21 @@ std::vector<const Instance*> Dispatcher::instances() const {
 // ---- packets in --------------------------------------------------------------------------------------------------
 
 void Dispatcher::decide(std::span<Miss> misses, base::TimePoint now) {
+  const std::uint32_t asked_at = generation();
   for (std::size_t i = 0; i < misses.size(); ++i) {
     Miss& miss = misses[i];
     if (!rules_.allow(miss)) continue;
-    if (miss.view.service() == wire::service::kMember) {
-      // Control and session set-up go to the member that they name; no service is asked.
-      miss.to = miss.view.destination();
-      miss.keep = true;
+    miss.passage.layer = miss.layer;
+    miss.passage.asked_at = asked_at;
+    const std::uint16_t chain = bindings_.chain_of(miss);
+    if (chain == Bindings::kTooMany) {
+      miss.drop = DropReason::service_queue_full;
       continue;
     }
-    auto found = entries_.find(miss.view.service());
-    if (found == entries_.end()) {
-      if (unknown_passes_) {
-        miss.to = miss.view.destination();
-      } else {
-        miss.drop = DropReason::service_unknown;
-      }
-      miss.keep = true;
-      continue;
-    }
-    found->second.misses.push_back(i);
+    miss.passage.chain = chain;
+    take_turn(misses, i);
   }
-  for (auto& [id, entry] : entries_)
-    if (!entry.misses.empty()) ask(entry, misses, now);
-  if (remote_ != nullptr) remote_->flush();
+  run(misses, now);
 }
 
 void Dispatcher::ask(Entry& entry, std::span<Miss> misses, base::TimePoint now) {
@@ -146,11 +148,14 @@ void Dispatcher::ask_some(Entry& entry, std::span<const std::size_t> which, std:
     for (const std::size_t i : which) {
       misses[i].to = misses[i].view.destination();
       if (manifest.fallback == Fallback::kDrop) misses[i].drop = DropReason::service_unavailable;
+      if (settle(misses[i], misses[i].view, false)) next_.push_back(i);
     }
     return after_call(entry);
   }
   for (std::size_t k = 0; k < which.size(); ++k)
     act_on(entry, entry.verdicts[k], entry.packets[k].handle, misses[which[k]], now);
+  for (const std::size_t i : which)
+    if (!misses[i].taken && settle(misses[i], misses[i].view, false)) next_.push_back(i);
   after_call(entry);
 }
 
@@ -160,7 +165,7 @@ void Dispatcher::act_on(Entry& entry, const entresol_verdict& verdict, std::uint
                         Miss& miss, base::TimePoint now) {
   switch (verdict.action) {
     case ENTRESOL_REPLICATE:
-      return replicate(verdict, miss);
+      return replicate(entry, verdict, miss);
     case ENTRESOL_HOLD:
       return hold(entry, verdict, handle, miss, now);
     default:
@@ -169,16 +174,23 @@ void Dispatcher::act_on(Entry& entry, const entresol_verdict& verdict, std::uint
 }
 
 // Each name gets a copy.
-void Dispatcher::replicate(const entresol_verdict& verdict, Miss& miss) {
+void Dispatcher::replicate(Entry& entry, const entresol_verdict& verdict, Miss& miss) {
+  if (!may_replicate(entry.rights, verdict.count)) {
+    ++entry.violations[static_cast<std::size_t>(Violation::kAmplification)];
+    miss.drop = DropReason::service_not_entitled;
+    return;
+  }
   const base::ByteView packet = miss.view.packet();
-  Returned answer;
-  answer.ingress = miss.ingress;
-  answer.ingress_generation = miss.ingress_generation;
   for (std::uint32_t i = 0; i < verdict.count; ++i) {
     entresol_name to;
     std::memcpy(&to, out_.data() + verdict.data + i * sizeof to, sizeof to);
+    Returned answer;
+    answer.ingress = miss.ingress;
+    answer.ingress_generation = miss.ingress_generation;
+    answer.passage = miss.passage;
     answer.to = from_author(to);
-    if (!come_back(base::Bytes(packet.begin(), packet.end()), answer)) {
+    const bool goes_on = settle(answer, miss.view, true);
+    if (!come_back(base::Bytes(packet.begin(), packet.end()), answer, goes_on)) {
       miss.drop = DropReason::service_queue_full;
       return;
     }
@@ -194,7 +206,7 @@ void Dispatcher::hold(Entry& entry, const entresol_verdict& verdict, std::uint32
   }
   const base::ByteView packet = miss.view.packet();
   entry.held[handle] = {base::Bytes(packet.begin(), packet.end()), miss.ingress,
-                        miss.ingress_generation, hold_ends(verdict, now)};
+                        miss.ingress_generation, hold_ends(verdict, now), miss.passage};
   entry.instance->environment().held(handle);
   miss.taken = true;
 }
@@ -237,13 +249,17 @@ void Dispatcher::give_back(Held held, const entresol_verdict& verdict) {
   Returned answer;
   answer.ingress = held.ingress;
   answer.ingress_generation = held.ingress_generation;
+  answer.passage = held.passage;
   carry_out(verdict, answer);
-  come_back(std::move(held.packet), answer);
+  wire::HeaderView view;
+  wire::HeaderView::parse(held.packet, view);  // as it did before it was held
+  const bool goes_on = settle(answer, view, false);
+  come_back(std::move(held.packet), answer, goes_on);
 }
 
-bool Dispatcher::come_back(base::Bytes packet, const Returned& answer) {
+bool Dispatcher::come_back(base::Bytes packet, const Returned& answer, bool goes_on) {
   if (returning_.size() >= kMaxReturning) return false;
-  returning_.push_back({std::move(packet), answer});
+  returning_.push_back({std::move(packet), answer, goes_on});
   return true;
 }
 
@@ -257,22 +273,35 @@ std::span<Returned> Dispatcher::returned(base::TimePoint now, std::int64_t unix_
     }
     end_holds(entry, now);
   }
-  handed_.clear();
-  given_.clear();
-  if (remote_ != nullptr) {
-    remote_->release_given();
-    withdrawals_ += remote_->collect(given_, kRemoteGroup, now);
-    if (!given_.empty()) return given_;
-  }
+  // What all goes on to the next service is nothing that is given back.
+  do {
+    handed_.clear();
+    given_.clear();
+    if (remote_ != nullptr) {
+      remote_->release_given();
+      withdrawals_ += remote_->collect(given_, kRemoteGroup, now);
+    }
+    if (given_.empty()) {
+      collect_returning();
+    } else {
+      settle_given();
+    }
+    go_on(now);
+  } while (given_.empty() && returns_wait());
+  return given_;
+}
+
+void Dispatcher::collect_returning() {
+  going_.clear();
   for (std::size_t octets = 0; !returning_.empty() && given_.size() < layer::forwarding::kBatch;) {
     octets += returning_.front().packet.size();
     if (!given_.empty() && octets > layer::forwarding::Pipeline::kBatchBytes) break;
     handed_.push_back(std::move(returning_.front().packet));
     given_.push_back(returning_.front().answer);
+    going_.push_back(returning_.front().goes_on);
     returning_.pop_front();
   }
   for (std::size_t i = 0; i < given_.size(); ++i) given_[i].packet = handed_[i];
-  return given_;
 }
 
 bool Dispatcher::returns_wait() const {

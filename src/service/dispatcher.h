@@ -3,11 +3,13 @@
 // others on a service thread behind a Remote.
 //
 // What is delivered to several names, or held, or goes to a service thread, is copied and comes back to the pipeline by
-// returned().
+// returned(). Before the service that a packet names, those are asked that are bound to its flow (bindings.h); what each may
+// do, rights.h says.
 //
 // One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -17,8 +19,10 @@
 #include <vector>
 
 #include "layer/forwarding/pipeline.h"
+#include "service/bindings.h"
 #include "service/instance.h"
 #include "service/remote.h"
+#include "service/rights.h"
 #include "service/rules.h"
 
 namespace entresol::service {
@@ -29,9 +33,10 @@ class Dispatcher final : public layer::forwarding::Decider {
 
   // A second instance with a service's id takes the place of the first, and packets that the first holds are dropped; kept
   // decisions of all services become void.
-  void add(std::unique_ptr<Instance> instance);
+  void add(std::unique_ptr<Instance> instance, Rights rights = rights_of_operator());
   // The same for one that runs at the other side of the remote, under this number there. `remote` outlives this.
-  void add(Manifest manifest, Remote& remote, std::uint32_t number);
+  void add(Manifest manifest, Remote& remote, std::uint32_t number,
+           Rights rights = rights_of_operator());
   // A host's: services that are not here are its node's, and their packets pass.
   void leave_unknown_to_node() { unknown_passes_ = true; }
   // False if there is none. What a remote one has held so far is dropped.
@@ -42,15 +47,9 @@ class Dispatcher final : public layer::forwarding::Decider {
 
   void decide(std::span<layer::forwarding::Miss> misses, base::TimePoint now) override;
   std::uint32_t generation() const override {
-    return generation_ + withdrawals_ + rules_.generation();
+    return generation_ + withdrawals_ + rules_.generation() + bindings_.generation();
   }
-  std::uint32_t generation_of(std::uint32_t service) const override {
-    const auto found = entries_.find(service);
-    return generation_ + rules_.generation() +
-           (found == entries_.end()           ? 0
-            : found->second.remote != nullptr ? found->second.remote->withdrawals
-                                              : found->second.withdrawals);
-  }
+  std::uint32_t generation_of(std::uint32_t service, std::uint16_t chain) const override;
   std::span<layer::forwarding::Returned> returned(base::TimePoint now,
                                                   std::int64_t unix_nanos) override;
   base::TimePoint next_timer() const override;
@@ -61,6 +60,10 @@ class Dispatcher final : public layer::forwarding::Decider {
   }
   Rules& rules() { return rules_; }
   const Rules& rules() const { return rules_; }
+  Bindings& bindings() { return bindings_; }
+  const Bindings& bindings() const { return bindings_; }
+  // Packets that a service was not entitled to send, by Violation. Zeros if it is not there.
+  std::array<std::uint64_t, kViolationNames.size()> violations(ServiceId id) const;
 
   // In order of their ids.
   std::vector<const Instance*> instances() const;
@@ -71,10 +74,13 @@ class Dispatcher final : public layer::forwarding::Decider {
     layer::forwarding::LinkId ingress;
     std::uint32_t ingress_generation = 0;
     base::TimePoint end{};
+    layer::forwarding::Passage passage;
   };
   struct Entry {
     std::unique_ptr<Instance> instance;  // null: at the remote
     RemoteService* remote = nullptr;
+    Rights rights;
+    std::array<std::uint64_t, kViolationNames.size()> violations{};
     std::uint32_t withdrawals = 0;
     std::map<std::uint32_t, Held> held;  // by handle
     std::vector<std::size_t> misses;     // of the present batch
@@ -85,15 +91,31 @@ class Dispatcher final : public layer::forwarding::Decider {
   struct Returning {
     base::Bytes packet;
     layer::forwarding::Returned answer;
+    bool goes_on = false;  // to the next service
   };
 
-  void prepare(Entry& entry);
+  void prepare(Entry& entry, Rights rights);
+  // chain.cc
+  std::uint32_t withdrawals_of(ServiceId id) const;
+  ServiceId service_at(const layer::forwarding::Passage& passage,
+                       const wire::HeaderView& view) const;
+  void take_turn(std::span<layer::forwarding::Miss> misses, std::size_t i);
+  void run(std::span<layer::forwarding::Miss> misses, base::TimePoint now);
+  bool entitled(const layer::forwarding::Passage& passage, const wire::HeaderView& view,
+                const wire::Name& to, bool copy);
+  // Joins what the service whose turn it was has said with what those before it have. True: the next one is asked.
+  template <typename Answer>
+  bool settle(Answer& answer, const wire::HeaderView& view, bool copy);
+  void settle_given();
+  void go_on(base::TimePoint now);
+
+  void collect_returning();
   void ask(Entry& entry, std::span<layer::forwarding::Miss> misses, base::TimePoint now);
   void ask_some(Entry& entry, std::span<const std::size_t> which,
                 std::span<layer::forwarding::Miss> misses, base::TimePoint now);
   void act_on(Entry& entry, const entresol_verdict& verdict, std::uint32_t handle,
               layer::forwarding::Miss& miss, base::TimePoint now);
-  void replicate(const entresol_verdict& verdict, layer::forwarding::Miss& miss);
+  void replicate(Entry& entry, const entresol_verdict& verdict, layer::forwarding::Miss& miss);
   void hold(Entry& entry, const entresol_verdict& verdict, std::uint32_t handle,
             layer::forwarding::Miss& miss, base::TimePoint now);
   void after_call(Entry& entry);
@@ -103,11 +125,13 @@ class Dispatcher final : public layer::forwarding::Decider {
     if (++last_handle_ == 0) ++last_handle_;
     return last_handle_;
   }
-  bool come_back(base::Bytes packet, const layer::forwarding::Returned& answer);
+  bool come_back(base::Bytes packet, const layer::forwarding::Returned& answer,
+                 bool goes_on = false);
 
   std::unordered_map<ServiceId, Entry> entries_;
   Remote* remote_ = nullptr;
   Rules rules_;
+  Bindings bindings_;
   bool unknown_passes_ = false;
   std::uint32_t generation_ = 1;
   std::uint32_t withdrawals_ = 0;
@@ -117,6 +141,11 @@ class Dispatcher final : public layer::forwarding::Decider {
   std::deque<Returning> returning_;
   std::vector<base::Bytes> handed_;  // what `given_` points into
   std::vector<layer::forwarding::Returned> given_;
+  // Of a round: positions of misses that go on to the next service, and those that have just done so.
+  std::vector<std::size_t> next_, turns_;
+  std::vector<bool> going_;  // of given_
+  std::vector<layer::forwarding::Miss> again_;
+  std::vector<std::size_t> again_of_;  // their positions in given_
 };
 
 }  // namespace entresol::service

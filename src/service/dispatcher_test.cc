@@ -118,13 +118,13 @@ TEST_F(DispatcherTest, LargeGroupsAreAskedInBatches) {
 }
 
 TEST_F(DispatcherTest, ServicesThatComeAndGoMakeKeptDecisionsVoid) {
-  auto before = dispatcher_.generation_of(6);
+  auto before = dispatcher_.generation_of(6, 0);
   add(5);
-  EXPECT_NE(dispatcher_.generation_of(6), before);
-  before = dispatcher_.generation_of(6);
+  EXPECT_NE(dispatcher_.generation_of(6, 0), before);
+  before = dispatcher_.generation_of(6, 0);
   EXPECT_TRUE(dispatcher_.remove(5, now_));
   EXPECT_FALSE(dispatcher_.remove(5, now_));
-  EXPECT_NE(dispatcher_.generation_of(6), before);
+  EXPECT_NE(dispatcher_.generation_of(6, 0), before);
   EXPECT_EQ(decide(5).drop, DropReason::service_unknown);
 }
 
@@ -134,12 +134,12 @@ TEST_F(DispatcherTest, AWithdrawalConcernsItsServiceAlone) {
   program.on_packets = [](Environment& environment, const entresol_batch&) {
     environment.withdraw();
   };
-  const auto all = dispatcher_.generation(), own = dispatcher_.generation_of(5),
-             other = dispatcher_.generation_of(6);
+  const auto all = dispatcher_.generation(), own = dispatcher_.generation_of(5, 0),
+             other = dispatcher_.generation_of(6, 0);
   decide(5);
   EXPECT_NE(dispatcher_.generation(), all) << "decisions are looked at again";
-  EXPECT_NE(dispatcher_.generation_of(5), own);
-  EXPECT_EQ(dispatcher_.generation_of(6), other);
+  EXPECT_NE(dispatcher_.generation_of(5, 0), own);
+  EXPECT_EQ(dispatcher_.generation_of(6, 0), other);
 }
 
 TEST_F(DispatcherTest, WhatCannotBeAskedFallsBackAsItsManifestSays) {

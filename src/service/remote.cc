@@ -94,7 +94,8 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
                   flow,
                   service.number,
                   shown.handle,
-                  base::TimePoint{}};
+                  base::TimePoint{},
+                  miss.passage};
   miss.taken = true;
   ++service.waiting;
   ++service.of_link[link];
@@ -102,7 +103,7 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
   Count& count = counts_[flow];
   ++count.away;
   if (count.away > 1)
-    if (Draining* known = draining(flow, key)) {
+    if (Draining* known = draining(flow, service.number, key)) {
       if (count.crossing > 0) {
         known->behind.push_back(slot);
       } else {
@@ -191,10 +192,10 @@ void Remote::answer(std::uint32_t slot, const entresol_verdict& verdict) {
   carry_out(verdict, ready.answer);
   if (ready.keep && counts_[slots_[slot].flow].away > 1) {
     const Key key = key_of(slot);
-    if (Draining* known = draining(slots_[slot].flow, key)) {
+    if (Draining* known = draining(slots_[slot].flow, slots_[slot].service, key)) {
       known->verdict = verdict;
     } else {
-      draining_.push_back({key, slots_[slot].flow, verdict, {}});
+      draining_.push_back({key, slots_[slot].flow, slots_[slot].service, verdict, {}});
     }
   }
   put(ready);
@@ -219,6 +220,10 @@ void Remote::put(const Ready& ready) {
 void Remote::replicate(std::uint32_t slot, RemoteService& service, base::TimePoint now) {
   const std::size_t names = crossing_.names(slot).size();
   if (names == 0) return answer(slot, {});
+  if (names > service.copies) {
+    ++service.amplified;
+    return answer_drop(slot, DropReason::service_not_entitled);
+  }
   if (!service.take(now, names - 1, (names - 1) * slots_[slot].size)) {
     ++service.over_rate;
     return answer_drop(slot, DropReason::service_over_rate);
@@ -235,6 +240,7 @@ void Remote::take_turn(std::uint32_t number, std::vector<Returned>& out, std::si
     Ready one = first.ready;
     if (first.names > 0) {
       one.answer.to = from_author(crossing_.names(one.slot)[first.next++]);
+      one.answer.copy = true;
       one.copied = first.next < first.names;
     }
     if (!one.copied) backlog.pop_front();
@@ -253,9 +259,9 @@ Remote::Key Remote::key_of(std::uint32_t slot) {
   return Key::of(crossing_.buffer(slot), slots_[slot].ingress);
 }
 
-Remote::Draining* Remote::draining(std::uint32_t flow, const Key& key) {
+Remote::Draining* Remote::draining(std::uint32_t flow, std::uint32_t service, const Key& key) {
   for (Draining& each : draining_)
-    if (each.flow == flow && each.key == key) return &each;
+    if (each.flow == flow && each.service == service && each.key == key) return &each;
   return nullptr;
 }
 
@@ -273,6 +279,7 @@ void Remote::back_from_crossing(std::uint32_t flow) {
 void Remote::give(const Ready& ready, std::vector<Returned>& out) {
   const Slot& slot = slots_[ready.slot];
   Returned& answer = out.emplace_back(ready.answer);
+  answer.passage = slot.passage;
   answer.ingress = slot.ingress;
   answer.ingress_generation = slot.ingress_generation;
   answer.packet = {crossing_.buffer(ready.slot), slot.size};
@@ -287,7 +294,8 @@ void Remote::give(const Ready& ready, std::vector<Returned>& out) {
     --service->of_link[slot.ingress.value()];
   }
   const bool last = --counts_[slot.flow].away == 0;
-  answer.keep = ready.keep && last;
+  answer.keep = ready.keep;
+  answer.last = last;
   if (last) std::erase_if(draining_, [&](const Draining& each) { return each.flow == slot.flow; });
 }
 

@@ -28,6 +28,8 @@ struct RemoteService {
   std::size_t waiting = 0, held = 0;   // packets
   std::vector<std::uint32_t> of_link;  // of the waiting ones, by ingress link
   std::uint64_t packets = 0, fallbacks = 0, queue_full = 0, over_rate = 0;
+  std::size_t copies = Crossing::kMaxNames;  // of one packet, at most
+  std::uint64_t amplified = 0;               // packets of which it wanted more
   Rate packet_rate{0}, octet_rate{0};
   // Whether so much fits into what is left of this second; then it is taken.
   bool take(base::TimePoint now, std::size_t packets, std::size_t octets);
@@ -70,16 +72,18 @@ class Remote {
     std::uint32_t service = 0;
     std::uint32_t handle = 0;
     base::TimePoint end{};  // of a held one
+    layer::forwarding::Passage passage;
   };
   // Of all flows with one hash.
   struct Count {
     std::uint32_t crossing = 0;  // at the other side
     std::uint32_t away = 0;      // not given back to the pipeline yet
   };
-  // A flow whose verdict is known while some of its packets are still away.
+  // A flow of which a service's verdict is known while some of its packets are still away.
   struct Draining {
     Key key;
     std::uint32_t flow = 0;
+    std::uint32_t service = 0;
     entresol_verdict verdict{};
     std::vector<std::uint32_t> behind;  // slots
   };
@@ -100,7 +104,7 @@ class Remote {
   static constexpr std::size_t kTurn = 8;  // packets
 
   Key key_of(std::uint32_t slot);
-  Draining* draining(std::uint32_t flow, const Key& key);
+  Draining* draining(std::uint32_t flow, std::uint32_t service, const Key& key);
   void take(const Done& done, base::TimePoint now);
   void hold(std::uint32_t slot, const Done& done, RemoteService& service, base::TimePoint now);
   void end_holds(base::TimePoint now);

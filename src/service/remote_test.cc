@@ -405,12 +405,12 @@ TEST_F(RemoteTest, AWithdrawalComesAcross) {
   program_->on_packets = [](Environment& environment, const entresol_batch&) {
     environment.withdraw();
   };
-  const auto all = dispatcher_.generation(), own = dispatcher_.generation_of(kService);
+  const auto all = dispatcher_.generation(), own = dispatcher_.generation_of(kService, 0);
   send(1);
   pass();
   returned();
   EXPECT_NE(dispatcher_.generation(), all);
-  EXPECT_NE(dispatcher_.generation_of(kService), own);
+  EXPECT_NE(dispatcher_.generation_of(kService, 0), own);
 }
 
 TEST_F(RemoteTest, WhatIsAwayWhenAServiceGoesComesBackAsDrops) {

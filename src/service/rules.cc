@@ -1,6 +1,6 @@
 #include "service/rules.h"
 
-#include "layer/inner/ip.h"
+#include "service/parties.h"
 
 namespace entresol::service {
 namespace {
@@ -8,26 +8,6 @@ namespace {
 using layer::forwarding::Miss;
 using layer::membership::Membership;
 using layer::policy::Flow;
-using layer::policy::Party;
-
-bool is_flow(const wire::HeaderView& view) {
-  switch (view.next_protocol()) {
-    case wire::next_protocol::kSealed:
-      return view.inner_protocol() != layer::inner::kProtocolNone;
-    case wire::next_protocol::kInnerIpv4:
-    case wire::next_protocol::kInnerIpv6:
-      return true;
-    default:
-      return false;
-  }
-}
-
-Party party_of(const Membership& members, const wire::Name& name) {
-  const layer::membership::Member* known =
-      name == members.own().name ? &members.own() : members.find(name);
-  if (known == nullptr) return {name, {}, {}};
-  return {name, known->label, known->tags};
-}
 
 }  // namespace
 

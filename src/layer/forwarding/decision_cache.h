@@ -55,7 +55,8 @@ struct alignas(64) Decision {
   std::uint32_t last_used = 0;           // batch number
   std::uint32_t decider_generation = 0;  // of the layer's policy and this service
   std::uint32_t ends = 0;                // milliseconds of the pipeline's clock; 0: at no set time
-  std::uint32_t reserved = 0;
+  std::uint16_t chain = 0;               // of services, that it rests on as well
+  std::uint16_t reserved = 0;
   wire::Name to;  // the member that `egress` leads to
 };
 static_assert(sizeof(Decision) == 64);

@@ -55,6 +55,7 @@ std::span<const OutBurst> Pipeline::resume(std::span<Returned> packets, base::Ti
     miss.keep = returned.keep;
     miss.lifetime_ms = returned.lifetime_ms;
     miss.to = returned.to;
+    miss.passage = returned.passage;
     packet.hash = cache_.hash(DecisionKey::of(packet.data, packet.ingress));
     keep_and_follow(packet, miss, now);
   }

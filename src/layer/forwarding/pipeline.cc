@@ -414,7 +414,8 @@ DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
   const LayerTable& layer = tables_.layers[miss.layer];
   decision.epoch = tables_.links.epoch();
   decision.policy = decider_.generation();
-  decision.decider_generation = decider_.generation_of(miss.view.service());
+  decision.decider_generation = decider_.generation_of(miss.view.service(), miss.passage.chain);
+  decision.chain = miss.passage.chain;
   decision.rule = miss.rule;
   decision.ingress_generation = tables_.links[miss.ingress].generation;
   decision.source_generation = layer.names.generation(miss.view.source());
@@ -440,7 +441,7 @@ DropReason Pipeline::place_miss(const Miss& miss, Decision& decision) {
 // The epoch or the deciders' generation has moved since this was decided: look at each thing that it rests on.
 bool Pipeline::still_holds(Decision& decision, const std::uint8_t* packet, LinkId ingress) const {
   const std::uint32_t service = base::load_be32(packet + wire::offset::kService);
-  if (decider_.generation_of(service) != decision.decider_generation) return false;
+  if (decider_.generation_of(service, decision.chain) != decision.decider_generation) return false;
   const Link& from = tables_.links[ingress];
   if (from.generation != decision.ingress_generation) return false;
   if (tables_.links[decision.egress].generation != decision.egress_generation) return false;

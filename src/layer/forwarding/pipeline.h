@@ -56,6 +56,20 @@ struct Packet {
 
 inline constexpr std::size_t kBatch = 256;
 
+// What a Decider that asks several services about one packet has to remember of it meanwhile. The pipeline looks at `chain`
+// alone: what is kept rests on it.
+struct Passage {
+  // The Decider's number of the services that are asked before the one that is named; 0: none.
+  std::uint16_t chain = 0;
+  std::uint8_t stage = 0;  // of them, the one to be asked next
+  std::uint8_t layer = 0;
+  bool keep = true;               // all so far have said so
+  bool moved = false;             // one of them delivers elsewhere:
+  wire::Name to;                  // there
+  std::uint32_t lifetime_ms = 0;  // the shortest so far; 0: no set end
+  std::uint32_t asked_at = 0;     // the Decider's generation when the first was asked
+};
+
 // Packets that the cache does not know. Provided by service/.
 struct Miss {
   wire::HeaderView view;
@@ -68,6 +82,7 @@ struct Miss {
   std::uint32_t lifetime_ms = 0;                   // out: of what is kept; 0: no set end
   wire::Name to;                                   // out: the member to deliver to
   bool taken = false;  // out: the Decider has a copy, which comes back, or not, as Returned
+  Passage passage;     // out
 };
 // A packet that the Decider took, or made of one that it took, and where it goes now.
 struct Returned {
@@ -78,6 +93,9 @@ struct Returned {
   bool keep = false;  // what the Decider has said of this packet holds for its flow
   std::uint32_t lifetime_ms = 0;
   wire::Name to;
+  bool last = true;   // no other packet of its flow is away; else `keep` is for the Decider alone
+  bool copy = false;  // one of several that were made of one
+  Passage passage;
 };
 class Decider {
  public:
@@ -85,9 +103,9 @@ class Decider {
   virtual void decide(std::span<Miss> misses, base::TimePoint now) = 0;
   // Moves when decisions made before may hold no longer (a policy, a service's version, a verdict withdrawn).
   virtual std::uint32_t generation() const = 0;
-  // Of what concerns packets that name this service.
-  virtual std::uint32_t generation_of(std::uint32_t service) const {
-    (void)service;
+  // Of what concerns packets that name this service, and are shown to those of this chain before.
+  virtual std::uint32_t generation_of(std::uint32_t service, std::uint16_t chain) const {
+    (void)service, (void)chain;
     return generation();
   }
   // Packets that go on now, at most kBatch of at most kBatchBytes together; again until there are none. Their bytes are valid

@@ -21,13 +21,15 @@ class ServicesTest : public ::testing::Test {
         miss.keep = true;
         miss.lifetime_ms = lifetime_ms;
         miss.to = miss.view.destination();
+        miss.passage.chain = chain;
         if (take)
           taken.push_back({Bytes(miss.view.packet().begin(), miss.view.packet().end()),
                            miss.ingress, miss.ingress_generation});
       }
     }
     std::uint32_t generation() const override { return version; }
-    std::uint32_t generation_of(std::uint32_t service) const override {
+    std::uint32_t generation_of(std::uint32_t service, std::uint16_t of_chain) const override {
+      if (of_chain != 0) return of_chain == chain ? chain_version : 1;
       return service == other_service ? other_version : 1;
     }
     struct Taken {
@@ -40,6 +42,8 @@ class ServicesTest : public ::testing::Test {
     bool take = false;
     std::uint32_t lifetime_ms = 0, version = 1, other_version = 1;
     std::uint32_t other_service = 9;
+    std::uint16_t chain = 0;
+    std::uint32_t chain_version = 1;
   };
 
   // A bench whose pipeline asks this Decider.
@@ -98,6 +102,19 @@ TEST_F(ServicesTest, AKeptVerdictEndsWithItsTime) {
   bench_.send(a_, packet);
   EXPECT_EQ(decider_.asked, 1);
   bench_.now += milliseconds(1);
+  bench_.send(a_, packet);
+  EXPECT_EQ(decider_.asked, 2);
+}
+
+TEST_F(ServicesTest, AVerdictRestsOnTheServicesThatWereAskedBefore) {
+  decider_.chain = 3;
+  const Bytes packet = bench_.packet(10, 11);
+  bench_.send(a_, packet);
+  ++decider_.version;
+  bench_.send(a_, packet);
+  EXPECT_EQ(decider_.asked, 1) << "of another chain";
+  ++decider_.version;
+  ++decider_.chain_version;
   bench_.send(a_, packet);
   EXPECT_EQ(decider_.asked, 2);
 }

@@ -1,8 +1,23 @@
 #include "layer/policy/policy.h"
 
+#include <algorithm>
 #include <array>
 
 namespace entresol::layer::policy {
+
+bool means(const Subject& subject, const Party& party) {
+  switch (subject.kind) {
+    case Subject::Kind::kAny:
+      return true;
+    case Subject::Kind::kLabel:
+      return party.label == subject.text;
+    case Subject::Kind::kTag:
+      return std::ranges::find(party.tags, subject.text) != party.tags.end();
+    case Subject::Kind::kName:
+      return party.name == subject.name;
+  }
+  return false;
+}
 
 Policy::Id Policy::Side::id_of(const Subject& subject) {
   const auto known = [this](auto& ids, const auto& key) {

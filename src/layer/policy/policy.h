@@ -26,6 +26,9 @@ struct Party {
   std::span<const std::string> tags;  // a certificate has at most 255
 };
 
+// Whether the party is one of those that the subject means.
+bool means(const Subject& subject, const Party& party);
+
 struct Flow {
   Party from;  // who opened it
   Party to;    // who answers

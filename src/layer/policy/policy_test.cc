@@ -85,7 +85,7 @@ TEST(Policy, TenThousandRules) {
 
 // ---- against one rule after the other ----------------------------------------------------------------------------
 
-bool means(const Subject& subject, const Party& party) {
+bool meant(const Subject& subject, const Party& party) {
   switch (subject.kind) {
     case Subject::Kind::kAny:
       return true;
@@ -101,7 +101,7 @@ bool means(const Subject& subject, const Party& party) {
 
 Verdict one_by_one(const std::vector<Rule>& rules, const Flow& flow) {
   for (std::uint32_t i = 0; i < rules.size(); ++i)
-    if (means(rules[i].from, flow.from) && means(rules[i].to, flow.to) &&
+    if (meant(rules[i].from, flow.from) && meant(rules[i].to, flow.to) &&
         rules[i].takes(flow.protocol, flow.responder_port, flow.service))
       return {rules[i].allow, i};
   return {false, static_cast<std::uint32_t>(rules.size())};
@@ -136,6 +136,8 @@ TEST(Policy, DecidesAsIfRulesWereReadFromTheTop) {
                       *rc::gen::inRange<std::uint16_t>(0, 5),
                       *rc::gen::inRange<std::uint32_t>(0, 3)};
       RC_ASSERT(policy->decide(flow) == one_by_one(policy->rules(), flow));
+      for (const Rule& rule : policy->rules())
+        RC_ASSERT(means(rule.from, flow.from) == meant(rule.from, flow.from));
     }
   }));
 }

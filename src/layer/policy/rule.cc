@@ -56,6 +56,7 @@ class LineParser {
   bool empty() const { return word_.text.empty(); }
   base::Result<Rule> rule();
   base::Result<Rule> protocol_alone();
+  base::Result<Subject> subject_alone();
 
  private:
   using Checked = base::Result<void>;
@@ -233,6 +234,13 @@ base::Result<Rule> LineParser::protocol_alone() {
   return rule;
 }
 
+base::Result<Subject> LineParser::subject_alone() {
+  Subject out;
+  auto read = subject(out, "a member").and_then([&] { return end(); });
+  if (!read) return tl::unexpected(read.error());
+  return out;
+}
+
 }  // namespace
 
 base::Result<std::vector<Rule>> parse_rules(std::string_view text) {
@@ -265,6 +273,10 @@ base::Result<std::vector<Rule>> parse_rules(std::string_view text) {
 
 base::Result<Rule> parse_protocol(std::string_view text) {
   return LineParser(text, 1).protocol_alone();
+}
+
+base::Result<Subject> parse_subject(std::string_view text) {
+  return LineParser(text, 1).subject_alone();
 }
 
 }  // namespace entresol::layer::policy

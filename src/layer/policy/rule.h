@@ -27,6 +27,7 @@ struct Subject {
   Kind kind = Kind::kAny;
   std::string text;  // the label, or the tag without `tag:`
   wire::Name name;
+  friend bool operator==(const Subject&, const Subject&) = default;
 };
 
 struct Rule {
@@ -47,6 +48,9 @@ struct Rule {
 
 // In the order of the text. kConfigBadValue: the message begins with LINE:COLUMN, both from 1, columns in octets.
 base::Result<std::vector<Rule>> parse_rules(std::string_view text);
+
+// Whom a rule means, alone: "*", "alice", "tag:web", "fd35:...". Errors as above, of line 1.
+base::Result<Subject> parse_subject(std::string_view text);
 
 // What a rule says of protocol and ports, alone: "tcp/80", "icmp", "any". Errors as above, of line 1.
 base::Result<Rule> parse_protocol(std::string_view text);

@@ -124,6 +124,15 @@ TEST(Rule, TextIsBounded) {
   EXPECT_TRUE(error_of(many + "allow a b").starts_with("10001:1: "));
 }
 
+TEST(Rule, SubjectAlone) {
+  EXPECT_EQ(parse_subject("*")->kind, Subject::Kind::kAny);
+  EXPECT_EQ(parse_subject("tag:web")->text, "web");
+  EXPECT_EQ(parse_subject("bob")->kind, Subject::Kind::kLabel);
+  EXPECT_EQ(parse_subject("fd35::1")->kind, Subject::Kind::kName);
+  for (const char* bad : {"", "bob alice", "Bob", "tag:", "bob # alice\nallow"})
+    EXPECT_FALSE(parse_subject(bad)) << bad;
+}
+
 TEST(Rule, ProtocolAlone) {
   EXPECT_EQ(parse_protocol("tcp/80")->first_port, 80);
   EXPECT_TRUE(parse_protocol("any")->any_protocol);
