@@ -1,13 +1,14 @@
 // What an author's kit reads: test scripts, and packages that anybody may have made.
 // fuzzes: cli/kit/script.h
-// fuzzes: cli/kit/package.h
-#include "cli/kit/package.h"
+// fuzzes: service/packages/package.h
 #include "cli/kit/script.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
+
+#include "service/packages/package.h"
 
 using namespace entresol;
 
@@ -27,19 +28,19 @@ crypto::Ed25519KeyPair key() {
 void sealed_package(base::ByteView input) {
   static const crypto::Ed25519KeyPair kKey = key();
   if (input.size() < 40) return;
-  cli::kit::Package package;
+  service::packages::Package package;
   package.manifest.assign(input.begin(), input.begin() + 20);
   package.module.assign(input.begin() + 20, input.begin() + 40);
   for (base::ByteView rest = input.subspan(40); !rest.empty();) {
     const std::size_t size = std::min<std::size_t>(rest.front(), rest.size());
     package.sources.push_back({std::string(rest.begin(), rest.begin() + size), {}});
     rest = rest.subspan(std::max<std::size_t>(size, 1));
-    if (package.sources.size() == cli::kit::Package::kMaxSources) break;
+    if (package.sources.size() == service::packages::Package::kMaxSources) break;
   }
-  const base::Bytes octets = cli::kit::sign_package(package, kKey);
-  const auto parsed = cli::kit::parse_package(octets);
+  const base::Bytes octets = service::packages::sign_package(package, kKey);
+  const auto parsed = service::packages::parse_package(octets);
   if (!parsed) return;
-  require(cli::kit::sign_package(*parsed, kKey) == octets);
+  require(service::packages::sign_package(*parsed, kKey) == octets);
   for (const auto& source : parsed->sources) require(source.file.find("..") == std::string::npos);
 }
 
@@ -59,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(cli::kit::parse_script(step.text, "f.script").has_value());
     }
   }
-  static_cast<void>(cli::kit::parse_package({data, size}));
+  static_cast<void>(service::packages::parse_package({data, size}));
   sealed_package({data, size});
   return 0;
 }

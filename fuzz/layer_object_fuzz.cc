@@ -1,4 +1,4 @@
-// Any octets as each of the eight signed objects: what parses is made of exactly these octets, has one form only, and is
+// Any octets as each of the nine signed objects: what parses is made of exactly these octets, has one form only, and is
 // believed by nobody without its signature.
 // fuzzes: layer/membership/object.h
 #include "layer/membership/object.h"
@@ -47,6 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   one(parse_name_certificate, exact);
   one(parse_member_delegation, exact);
   one(parse_guest_place, exact);
+  one(parse_catalogue_statement, exact);
   if (const auto parts = split_delegations(exact)) {
     std::size_t sum = 0;
     for (const base::ByteView part : *parts) sum += part.size();
@@ -57,6 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(!trust.certificate(exact, 0));
   require(!trust.grant(exact, 0));
   require(!trust.policy(exact, "", 0));
+  require(!trust.catalogue(exact, {}, 0));
   require(!trust.name_certificate(exact, 0));
   NameCertificate of;
   of.key = key().public_key;

@@ -26,14 +26,51 @@ void add_services_of_node(CLI::App& service, Words& w) {
       ->required();
 }
 
+void admin_file(CLI::App* of, Words& w) {
+  of->add_option("--admin", w.admin, "admin file that `entresol init` has made");
+}
+
+// What asks a controller.
+void add_catalogue(CLI::App* service, Words& w) {
+  PublishOptions& p = w.service.publish;
+  for (const bool upgrade : {false, true}) {
+    CLI::App* publish =
+        verb(service, w, upgrade ? "upgrade" : "publish",
+             upgrade ? "The same for a service that is there: a higher version takes its place"
+                     : "Hand a package to the controller, which gives it to the layer's nodes",
+             [&w, upgrade] {
+               w.service.publish.upgrade = upgrade;
+               return publish_service(w.global, w.admin, w.service.publish);
+             });
+    admin_file(publish, w);
+    publish->add_option("file", p.file, "the package, NAME-VERSION.esvc")->required();
+    publish->add_option("--config", p.config, "NAME=VALUE, of the manifest's; may be repeated");
+    publish->add_option("--node", p.nodes,
+                        "which node runs it; may be repeated, '*' for every one");
+  }
+  const auto of_one = [&](const char* name, const char* help,
+                          int (*run)(const Global&, const std::string&, const std::string&)) {
+    CLI::App* out =
+        verb(service, w, name, help, [&w, run] { return run(w.global, w.admin, w.name); });
+    admin_file(out, w);
+    out->add_option("name", w.name, "the service's name")->required();
+  };
+  CLI::App* list = verb(service, w, "list", "The layer's services, and how many nodes run them",
+                        [&w] { return list_services(w.global, w.admin); });
+  admin_file(list, w);
+  of_one("show", "One of them: each node's acceptance or its reason", show_service);
+  of_one("rollback", "The version before takes the present one's place", roll_back_service);
+  of_one("remove", "No node runs it any more", remove_service);
+}
+
 }  // namespace
 
 void add_service(CLI::App& app, Words& w) {
   ServiceWords& o = w.service;
   CLI::App* service = app.add_subcommand(
       "service",
-      "Write a service: new, build, test, bench, pack; docs/services.md leads through it. Look "
-      "after those of a node: top, restart");
+      "Write a service: new, build, test, bench, pack; let a layer's nodes run it: publish, list, "
+      "show, upgrade, rollback, remove; look after those of a node: top, restart");
   service->require_subcommand(1);
   const auto in_folder = [&](CLI::App* of) {
     of->add_option("folder", o.folder, "the service's folder")->capture_default_str();
@@ -66,6 +103,7 @@ void add_service(CLI::App& app, Words& w) {
       ->add_option("file", o.file, "the package")
       ->required();
   add_services_of_node(*service, w);
+  add_catalogue(service, w);
 }
 
 }  // namespace entresol::cli

@@ -78,6 +78,7 @@ std::string_view block_label(membership::Kind kind) {
     case membership::Kind::kNameCertificate:
     case membership::Kind::kMemberDelegation:
     case membership::Kind::kGuestPlace:
+    case membership::Kind::kCatalogue:
       break;
   }
   return "";

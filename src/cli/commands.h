@@ -102,6 +102,19 @@ int create_name(const Global& global, const std::string& admin, const NameOption
 int delegate_name(const Global& global, const std::string& admin, const NameOptions& options);
 int revoke_name(const Global& global, const std::string& admin, const NameOptions& options);
 
+// layer_services.cc
+struct PublishOptions {
+  std::string file;
+  std::vector<std::string> config;  // NAME=VALUE
+  std::vector<std::string> nodes;   // labels; empty: as before, or every node
+  bool upgrade = false;             // the service has to be there
+};
+int publish_service(const Global& global, const std::string& admin, const PublishOptions& options);
+int roll_back_service(const Global& global, const std::string& admin, const std::string& name);
+int remove_service(const Global& global, const std::string& admin, const std::string& name);
+int list_services(const Global& global, const std::string& admin);
+int show_service(const Global& global, const std::string& admin, const std::string& name);
+
 // members.cc; `role` is host or node
 int list_members(const Global& global, const std::string& admin, const std::string& role);
 int show_member(const Global& global, const std::string& admin, const std::string& role,

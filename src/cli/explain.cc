@@ -271,6 +271,29 @@ constexpr Explanation kExplanations[] = {
     {code::kKitPackage, "The file is no package of a service, or not as its publisher signed it",
      "It was cut, changed, or signed with another key. Nothing of it is used; get it again from "
      "its publisher."},
+    {code::kServiceUnpublished, "The layer has no service of this name",
+     "It was never published, or was removed. `entresol service list` shows those that there are."},
+    {code::kServiceTaken, "The service's id or name belongs to another publisher or service",
+     "Packets name a service by its id, so an id has one owner: who published it first, also after "
+     "a removal. Give the service another `id` or name in service.yaml, or sign with the key that "
+     "published it first."},
+    {code::kServiceVersion,
+     "The version is not higher than what was published, or there is none to go back to",
+     "A version's content never changes: raise `version` in service.yaml for another one. "
+     "`entresol service rollback` goes back to the version before, if there was one."},
+    {code::kServiceId, "The id is public, and the registry does not give it to this publisher",
+     "Ids below 0x80000000 are for services that the operator's registry file (`registry` in the "
+     "controller's configuration) names with their publisher. Use a private id, or have it entered "
+     "there."},
+    {code::kServiceFull, "The service is more than a layer has room for",
+     "A package has at most 4 MiB, all of them 256 MiB; a layer has at most 256 services. Remove "
+     "what is not used, or leave debugging information out of the module."},
+    {code::kServiceStart, "The service faulted at its start on the node",
+     "The node goes on with the version before, if there was one; its reason names the author's "
+     "file and line. `entresol service test` runs the same start."},
+    {code::kServicePackage, "The package is not the one that the layer's catalogue names",
+     "The controller had none, or another one: it may have been restored from an old copy. Publish "
+     "the service again."},
 };
 
 }  // namespace

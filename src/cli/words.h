@@ -14,6 +14,7 @@ struct ServiceWords {
   kit::NewOptions made;
   std::string folder = ".", key, out, file;
   std::vector<std::string> scripts;
+  PublishOptions publish;
 };
 
 struct Words {

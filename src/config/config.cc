@@ -379,6 +379,7 @@ base::Result<Controller> parse_controller(std::string_view yaml, const std::stri
   out.root = beside(file, map.required_text("root"));
   out.operator_key = beside(file, map.required_text("operator"));
   out.delegation = beside(file, map.required_text("delegation"));
+  if (map.has("registry")) out.registry = beside(file, map.required_text("registry"));
   map.finish();
   if (context.error) return tl::unexpected(*context.error);
   return out;

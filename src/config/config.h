@@ -153,6 +153,7 @@ struct Controller : Process {
   std::string root;                // file with the root's public key
   std::string operator_key;        // file with the operator's secret key
   std::string delegation;          // file with the root's delegation to the operator
+  std::string registry;            // file of public service ids; empty: there are none
 };
 
 inline constexpr std::uint16_t kDefaultPort = 4850;

@@ -17,7 +17,7 @@ constexpr std::size_t kMaxTarget = 1024;
 constexpr std::int64_t kMaxWait = 50;
 constexpr std::string_view kBearer = "Bearer ";
 
-constexpr std::array<std::pair<std::string_view, unsigned>, 26> kStatuses{{
+constexpr std::array<std::pair<std::string_view, unsigned>, 31> kStatuses{{
     {code::kTokenUnknown, 403},
     {code::kTokenExpired, 403},
     {code::kTokenUsed, 403},
@@ -34,6 +34,11 @@ constexpr std::array<std::pair<std::string_view, unsigned>, 26> kStatuses{{
     {code::kRegistrationOld, 409},
     {code::kObjectsTooLarge, 413},
     {code::kHttpTooLarge, 413},
+    {code::kServiceUnpublished, 404},
+    {code::kServiceTaken, 409},
+    {code::kServiceVersion, 409},
+    {code::kServiceId, 403},
+    {code::kServiceFull, 413},
     {code::kPoolExhausted, 503},
     {code::kDelegationEnded, 503},
     {code::kStoreFull, 507},
@@ -167,6 +172,13 @@ const Api::Route* Api::find(const Call& call, bool& known_path) {
       Route{"POST", "/v1/names", Auth::kPerson, Scope::kAdmit, &Api::create_name},
       Route{"PUT", "/v1/names/*", Auth::kPerson, Scope::kAdmit, &Api::change_name},
       Route{"DELETE", "/v1/names/*", Auth::kPerson, Scope::kAdmit, &Api::revoke_name},
+      Route{"GET", "/v1/services", Auth::kPerson, Scope::kRead, &Api::list_services},
+      Route{"GET", "/v1/services/*", Auth::kPerson, Scope::kRead, &Api::show_service},
+      Route{"POST", "/v1/services", Auth::kPerson, Scope::kServices, &Api::publish_service},
+      Route{"PUT", "/v1/services/*", Auth::kPerson, Scope::kServices, &Api::change_service},
+      Route{"DELETE", "/v1/services/*", Auth::kPerson, Scope::kServices, &Api::remove_service},
+      Route{"GET", "/v1/packages/*", Auth::kEither, Scope::kRead, &Api::get_package},
+      Route{"PUT", "/v1/standing", Auth::kMember, Scope::kAdmin, &Api::report_services},
       Route{"GET", "/v1/policy", Auth::kPerson, Scope::kRead, &Api::get_policy},
       Route{"PUT", "/v1/policy", Auth::kPerson, Scope::kPolicy, &Api::set_policy},
       Route{"GET", "/v1/api-tokens", Auth::kPerson, Scope::kAdmin, &Api::list_api_tokens},
@@ -287,6 +299,10 @@ void Api::end_of_round(base::UnixSeconds now) {
 
 base::Result<void> Api::upkeep(base::UnixSeconds now) {
   watchers_.prune(authority_);
+  std::erase_if(reported_, [&](const auto& each) {
+    const auto node = authority_.members().find(each.first);
+    return node == authority_.members().end() || node->second.revoked_at != 0;
+  });
   auto forgotten = directory::settle(authority_, store_, authority_.expire(now));
   if (!forgotten) return tl::unexpected(forgotten.error());
   auto renewed = directory::settle(authority_, store_, authority_.renew_names(now));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "config/registry.h"
 #include "controller/json.h"
 #include "controller/watchers.h"
 #include "http/server.h"
@@ -22,7 +23,7 @@
 namespace entresol::controller {
 
 inline constexpr int kApiMajor = 1;
-inline constexpr int kApiMinor = 2;
+inline constexpr int kApiMinor = 3;
 
 struct ApiConfig {
   std::vector<directory::TokenEndpoint> advertise;  // what tokens carry
@@ -30,6 +31,7 @@ struct ApiConfig {
   std::size_t page = 1000;                          // items of one answer to a watcher
   // How often a source may fail to prove itself before its requests are not looked at.
   http::Rate failures = {.per_second = 1, .burst = 60};
+  std::vector<config::RegistryEntry> registry{};  // who may publish under public ids
 };
 
 // How requests of a route were answered. Method and path are the API's own words, empty for what is no route.
@@ -116,6 +118,18 @@ class Api {
   Answer create_name(const Call& call);
   Answer change_name(const Call& call);
   Answer revoke_name(const Call& call);
+  // services_api.cc
+  Answer list_services(const Call& call);
+  Answer show_service(const Call& call);
+  Answer publish_service(const Call& call);
+  Answer change_service(const Call& call);
+  Answer remove_service(const Call& call);
+  Answer get_package(const Call& call);
+  Answer report_services(const Call& call);
+  base::Result<void> configure(directory::PublishRequest& request,
+                               const service::Manifest& manifest,
+                               service::ConfigValues given) const;
+  Json service_json(const directory::ServiceRecord& service) const;
   // people_api.cc
   Answer get_policy(const Call& call);
   // Whether a node watches, and what it has said that it holds.
@@ -133,6 +147,12 @@ class Api {
     AnswerKind kind;
   };
 
+  // What a node has said of the services that it is to run. Soft, as what Watchers hear: said again after a restart.
+  struct Reported {
+    std::uint64_t revision = 0;              // of the catalogue that it has read
+    std::map<std::uint32_t, Json> services;  // by id
+  };
+
   ApiConfig config_;
   directory::Authority& authority_;
   directory::Store& store_;
@@ -142,6 +162,7 @@ class Api {
   std::unique_ptr<directory::Batch> batch_;  // of this round
   std::vector<Pending> pending_;             // answers of this round
   Watchers watchers_;
+  std::map<wire::Name, Reported> reported_;
 };
 
 // The status that goes with an error's code.

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/error_codes.h"
+#include "config/registry.h"
 #include "controller/metrics.h"
 #include "io/files.h"
 #include "layer/policy/policy.h"
@@ -16,6 +17,8 @@ namespace code = base::code;
 namespace membership = layer::membership;
 
 constexpr std::size_t kMaxFile = 64 * 1024;
+// A package of a service, in JSON's base64.
+constexpr std::size_t kMaxBody = 4 * directory::kMaxPackage / 3 + (std::size_t{1} << 20);
 constexpr base::Duration kWatchInterval = std::chrono::seconds(1);
 
 base::Result<base::Bytes> read_delegation(const std::string& file) {
@@ -69,6 +72,11 @@ base::Result<void> Controller::open_server(const config::Controller& config) {
   }
   ApiConfig api;
   api.pin = identity->pin;
+  if (!config.registry.empty()) {
+    auto registry = config::load_registry(config.registry);
+    if (!registry) return tl::unexpected(registry.error());
+    api.registry = std::move(*registry);
+  }
   for (const config::Address& address : config.advertise)
     api.advertise.push_back({address.host, address.port});
   api_ = std::make_unique<Api>(
@@ -82,7 +90,8 @@ base::Result<void> Controller::open_server(const config::Controller& config) {
       *loop_, config.listen, *identity,
       [this](const http::Request& request, std::shared_ptr<http::Responder> responder) {
         api_->handle(request, std::move(responder), io::unix_now());
-      });
+      },
+      {.body_bytes = kMaxBody});
   if (!server) return tl::unexpected(server.error());
   server_ = std::move(*server);
   return {};

@@ -15,10 +15,11 @@ namespace {
 namespace code = base::code;
 using directory::Authority;
 
-constexpr std::array<std::pair<directory::Scope, std::string_view>, 4> kScopes{
+constexpr std::array<std::pair<directory::Scope, std::string_view>, 5> kScopes{
     {{directory::Scope::kRead, "read"},
      {directory::Scope::kAdmit, "admit"},
      {directory::Scope::kPolicy, "policy"},
+     {directory::Scope::kServices, "services"},
      {directory::Scope::kAdmin, "admin"}}};
 
 }  // namespace
@@ -156,12 +157,12 @@ base::Result<directory::Scopes> parse_scopes(const std::vector<std::string>& wor
                                     [&](const auto& each) { return each.second == said; });
     if (found == kScopes.end())
       return base::fail(code::kConfigBadValue,
-                        "'scopes' has to be of read, admit, policy and admin");
+                        "'scopes' has to be of read, admit, policy, services and admin");
     scopes |= static_cast<directory::Scopes>(found->first);
   }
   if (scopes == 0)
     return base::fail(code::kConfigBadValue,
-                      "'scopes' is empty: name one of read, admit, policy, admin");
+                      "'scopes' is empty: name one of read, admit, policy, services, admin");
   return scopes;
 }
 
@@ -219,6 +220,12 @@ struct ItemJson {
             {"revision", policy.revision},
             {"text", policy.text},
             {"statement", octets_text(policy.statement)}};
+  }
+  Json operator()(const directory::CatalogueItem& services) const {
+    return {{"kind", "services"},
+            {"revision", services.revision},
+            {"catalogue", octets_text(services.catalogue)},
+            {"statement", octets_text(services.statement)}};
   }
 };
 

@@ -7,12 +7,22 @@
 #include "runtime/enrolment.h"
 #include "runtime/files.h"
 #include "runtime/link_size.h"
+#include "runtime/module_runner.h"
 
 namespace entresol::node {
 namespace {
 
+// Compiled code is kept with the first layer that has a place for it.
+void keep_code(runtime::Runtime& runtime, const config::NodeLayer& layer,
+               const crypto::Ed25519KeyPair& identity) {
+  if (layer.state.empty() || runtime.modules().cache() != nullptr) return;
+  runtime.modules().set_cache(
+      std::make_unique<runtime::CodeCache>(layer.state + "/code", identity));
+}
+
 base::Result<void> add_layer(runtime::Runtime& runtime, runtime::GuestDns& dns,
-                             const config::NodeLayer& layer) {
+                             const config::NodeLayer& layer,
+                             std::vector<runtime::Enrolment*>& enrolments) {
   const base::UnixSeconds now = io::unix_now();
   auto setup = runtime::read_layer(layer, now, io::unix_nanos());
   if (!setup) return tl::unexpected(setup.error());
@@ -39,7 +49,8 @@ base::Result<void> add_layer(runtime::Runtime& runtime, runtime::GuestDns& dns,
     }
   }
   dns.add_layer(*index, layer);
-  if (layer.controller) runtime.enrol(*index, layer).start();
+  keep_code(runtime, layer, runtime.member().membership(*index).identity().identity);
+  if (layer.controller) enrolments.push_back(&runtime.enrol(*index, layer));
   return {};
 }
 
@@ -121,11 +132,14 @@ base::Result<Node> start(const config::Node& config) {
   node.runtime = std::move(*runtime);
   node.dns = std::make_unique<runtime::GuestDns>(*node.runtime);
   node.runtime->member().set_accepted_max_packet(*over_ipv4, over_ipv6.value_or(*over_ipv4));
+  std::vector<runtime::Enrolment*> enrolments;
   for (const auto& layer : config.layers)
-    if (auto added = add_layer(*node.runtime, *node.dns, layer); !added)
+    if (auto added = add_layer(*node.runtime, *node.dns, layer, enrolments); !added)
       return tl::unexpected(added.error());
   if (auto added = add_services(*node.runtime, config); !added)
     return tl::unexpected(added.error());
+  // Ids that the configuration gives away are not the catalogue's.
+  for (runtime::Enrolment* each : enrolments) each->start();
   if (auto control = node.runtime->open_control(config.control); !control)
     return tl::unexpected(control.error());
   if (config.metrics)

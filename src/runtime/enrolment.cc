@@ -95,6 +95,42 @@ void Enrolment::set_policy(layer::policy::Policy policy, std::uint64_t revision)
   runtime_.set_policy(layer_, std::move(policy), revision);
 }
 
+void Enrolment::set_services(std::vector<directory::CatalogueEntry> catalogue,
+                             std::uint64_t revision) {
+  if (deployment_ == nullptr) {
+    Deployment::Outside outside;
+    outside.want = [this](const crypto::Hash256& hash) {
+      core_.package_wanted(hash);
+      if (started_) wake();
+    };
+    outside.changed = [this] {
+      core_.standing_changed();
+      if (started_) wake();
+    };
+    outside.tell = [this](bool bad, const std::string& service, const std::string& text) {
+      runtime_.log().write(bad ? config::LogLevel::kError : config::LogLevel::kInfo, "service",
+                           io::now(), {{"service", service}, {"text", text}});
+    };
+    const auto& own = runtime_.member().membership(layer_).own();
+    deployment_ = std::make_unique<Deployment>(runtime_.modules(), runtime_.loop(),
+                                               learnt_.directory() + "/services", own.name,
+                                               std::move(outside));
+    runtime_.modules().at_standing_changed([this] {
+      core_.standing_changed();
+      wake();
+    });
+  }
+  deployment_->set(std::move(catalogue), revision);
+}
+
+void Enrolment::take_package(const crypto::Hash256& hash, base::Bytes octets) {
+  if (deployment_ != nullptr) deployment_->take_package(hash, std::move(octets));
+}
+
+Json Enrolment::standing() const {
+  return deployment_ != nullptr ? deployment_->standing() : Json::object();
+}
+
 void Enrolment::nodes_changed() {
   if (nodes_changed_) nodes_changed_();
 }
@@ -153,6 +189,7 @@ Json Enrolment::status() const {
            {"certificate_renews_at", core_.renews_at()}};
   if (!answers) out["controller_error"] = core_.last_error();
   if (runtime_.is_node()) out["directory_revision"] = learnt_.revision();
+  if (deployment_ != nullptr) out["services"] = deployment_->standing();
   return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "config/config.h"
 #include "http/client.h"
+#include "runtime/deployment.h"
 #include "runtime/enrolment_core.h"
 #include "runtime/learnt.h"
 #include "runtime/runtime.h"
@@ -37,6 +38,10 @@ class Enrolment final : private EnrolmentOutside {
   void ask(layer::directory::Ask ask, http::Request request,
            const http::Patience& patience) override;
   void set_policy(layer::policy::Policy policy, std::uint64_t revision) override;
+  void set_services(std::vector<layer::directory::CatalogueEntry> catalogue,
+                    std::uint64_t revision) override;
+  void take_package(const crypto::Hash256& hash, base::Bytes octets) override;
+  Json standing() const override;
   void nodes_changed() override;
   void keep_certificate(base::ByteView chain) override;
   void keep_node(const std::string& label, base::ByteView certificate,
@@ -55,6 +60,7 @@ class Enrolment final : private EnrolmentOutside {
   std::string certificate_file_;
   Learnt learnt_;
   EnrolmentCore core_;
+  std::unique_ptr<Deployment> deployment_;  // once the layer has services
   bool started_ = false;
   http::Client client_, watcher_;
   std::function<void()> nodes_changed_;

@@ -1,6 +1,7 @@
 #include "runtime/enrolment_core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error_codes.h"
 #include "layer/directory/base64url.h"
@@ -50,6 +51,20 @@ std::string text_of(const Json& object, const char* key) {
 bool needs_no_more(std::string_view error) {
   return error == base::code::kRegistrationOld || error == base::code::kMemberUnknown ||
          error == base::code::kMemberRevoked;
+}
+
+// What another try would not change: the controller has no such package, or is of a version that knows no services.
+bool is_answer(Ask ask, std::string_view error) {
+  switch (ask) {
+    case Ask::kHandIn:
+      return needs_no_more(error);
+    case Ask::kPackage:
+      return error == base::code::kServiceUnpublished || error == base::code::kUsage;
+    case Ask::kReport:
+      return error == base::code::kUsage;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -155,6 +170,17 @@ void EnrolmentCore::ask(Ask ask, Now now) {
     case Ask::kHandIn:
       request = hand_in(now);
       break;
+    case Ask::kPackage:
+      if (packages_.empty()) return registrar_->done(ask, true, now.unix_seconds());
+      request =
+          signed_request("GET", "/v1/packages/" + base::to_hex(packages_.front()), nullptr, now);
+      break;
+    case Ask::kReport:
+      // Nothing is said to run before the catalogue that names it is on disk.
+      report_waits_ = urgent_ > kept_;
+      if (report_waits_) return registrar_->done(ask, true, now.unix_seconds());
+      request = signed_request("PUT", "/v1/standing", outside_.standing(), now);
+      break;
   }
   outside_.ask(ask, std::move(request), patience);
 }
@@ -162,8 +188,9 @@ void EnrolmentCore::ask(Ask ask, Now now) {
 void EnrolmentCore::answered(Ask ask, base::Result<http::Response> response, Now now) {
   auto checked = http::check(std::move(response));
   bool ok = false;
-  if (ask == Ask::kHandIn && !checked && needs_no_more(checked.error().code)) {
+  if (!checked && is_answer(ask, checked.error().code)) {
     ok = true;
+    if (ask == Ask::kPackage) take_package(Json::object());
     checked = http::Response{};
   } else if (checked) {
     const Json answer = Json::parse(checked->body, nullptr, false);
@@ -184,6 +211,7 @@ void EnrolmentCore::answered(Ask ask, base::Result<http::Response> response, Now
     lost_.erase(handed_in_);
     if (!lost_.empty()) registrar_->hand_in_wanted();
   }
+  if (ask == Ask::kPackage && ok && !packages_.empty()) registrar_->package_wanted();
   if (ask == Ask::kWatch && ok && urgent_ > kept_) {
     held_ = true;
   } else {
@@ -195,6 +223,7 @@ void EnrolmentCore::answered(Ask ask, base::Result<http::Response> response, Now
 void EnrolmentCore::kept(const Mark& mark, bool on_disk, Now now) {
   if (on_disk) policy_kept_ = mark.policy_revision;
   kept_ = std::max(kept_, mark.number);
+  if (urgent_ <= kept_ && std::exchange(report_waits_, false)) registrar_->report_wanted();
   if (!held_ || urgent_ > kept_) return;
   held_ = false;
   registrar_->done(Ask::kWatch, true, now.unix_seconds());
@@ -206,7 +235,10 @@ bool EnrolmentCore::take(Ask ask, const Json& answer, Now now) {
       return take_admission(answer, now);
     case Ask::kRegister:
     case Ask::kHandIn:
+    case Ask::kReport:
       return answer.is_object();
+    case Ask::kPackage:
+      return answer.is_object() && take_package(answer);
     case Ask::kNodes:
       return answer.is_object() && answer.contains("nodes") && take_nodes(answer["nodes"], now);
     case Ask::kWatch:
@@ -300,6 +332,8 @@ void EnrolmentCore::compare_whole() {
       lost_.insert(name);
   if (!named_->contains(own.name)) registrar_->registration_changed();
   named_.reset();
+  // One that starts again has heard nothing of services.
+  if (services_revision_ > 0) registrar_->report_wanted();
   if (!lost_.empty()) registrar_->hand_in_wanted();
 }
 
@@ -318,7 +352,8 @@ std::string EnrolmentCore::apply(const Json& item, Now now) {
     member_.revoke(layer_, *name, until, now.at, now.unix_nanos);
     return wire::to_string(*name);
   }
-  return kind == "policy" && apply_policy(item, now) ? kind : std::string();
+  if (kind == "policy") return apply_policy(item, now) ? kind : std::string();
+  return kind == "services" && apply_services(item, now) ? kind : std::string();
 }
 
 // A member that was believed with the same: a controller that starts again tells everything again, and signatures cost.
@@ -397,6 +432,48 @@ bool EnrolmentCore::apply_policy(const Json& item, Now now) {
   policy_revision_ = revision;
   policy_issued_at_ = statement->issued_at;
   policy_ = item;
+  return true;
+}
+
+// As a policy: the newest that an operator has signed holds.
+bool EnrolmentCore::apply_services(const Json& item, Now now) {
+  if (!node_) return false;
+  if (item == services_) return true;
+  const base::Bytes octets = octets_of(item, "catalogue");
+  const auto refuse = [&](const std::string& why) {
+    outside_.tell(LogLevel::kError, "services_refused", {{"layer", label()}, {"error", why}});
+    return false;
+  };
+  const auto statement =
+      membership().trust().catalogue(octets_of(item, "statement"), octets, now.unix_seconds());
+  if (!statement) return refuse(statement.error().message);
+  const std::uint64_t revision = statement->revision;
+  if (std::pair(statement->issued_at, revision) <
+      std::pair(services_issued_at_, services_revision_))
+    return refuse("it is older than revision " + std::to_string(services_revision_) +
+                  ", which holds");
+  auto catalogue = directory::parse_catalogue(octets);
+  if (!catalogue) return refuse(catalogue.error().message);
+  services_ = item;
+  services_revision_ = revision;
+  services_issued_at_ = statement->issued_at;
+  outside_.tell(LogLevel::kInfo, "services",
+                {{"layer", label()}, {"revision", revision}, {"services", catalogue->size()}});
+  outside_.set_services(std::move(*catalogue), revision);
+  return true;
+}
+
+void EnrolmentCore::package_wanted(const crypto::Hash256& hash) {
+  if (std::find(packages_.begin(), packages_.end(), hash) == packages_.end())
+    packages_.push_back(hash);
+  if (registrar_) registrar_->package_wanted();
+}
+
+bool EnrolmentCore::take_package(const Json& answer) {
+  if (packages_.empty()) return true;
+  const crypto::Hash256 hash = packages_.front();
+  packages_.pop_front();
+  outside_.take_package(hash, octets_of(answer, "package"));
   return true;
 }
 

@@ -6,12 +6,14 @@
 // call back.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 
 #include "http/client.h"
+#include "layer/directory/catalogue.h"
 #include "layer/directory/registrar.h"
 #include "layer/member/member.h"
 #include "layer/policy/policy.h"
@@ -28,6 +30,12 @@ class EnrolmentOutside {
                    const http::Patience& patience) = 0;
   // Flows are held to this policy from now on.
   virtual void set_policy(layer::policy::Policy policy, std::uint64_t revision) = 0;
+  // The services that the layer's nodes run from now on, a package that was wanted (unverified; empty: the controller has none
+  // such), and what is to be said of them. Of nodes that run services.
+  virtual void set_services(std::vector<layer::directory::CatalogueEntry> /*catalogue*/,
+                            std::uint64_t /*revision*/) {}
+  virtual void take_package(const crypto::Hash256& /*hash*/, base::Bytes /*octets*/) {}
+  virtual Json standing() const { return Json::object(); }
   virtual void nodes_changed() = 0;
   // Is on disk when this returns: nothing that rests on it goes out before.
   virtual void keep_certificate(base::ByteView chain) = 0;
@@ -67,6 +75,10 @@ class EnrolmentCore {
   Mark mark() const { return {urgent_, policy_revision_}; }
   void kept(const Mark& mark, bool on_disk, Now now);
   void nodes_wanted() { registrar_->nodes_wanted(); }
+  void package_wanted(const crypto::Hash256& hash);
+  void standing_changed() {
+    if (registrar_) registrar_->report_wanted();
+  }
   void registration_changed() {
     if (registrar_) registrar_->registration_changed();
   }
@@ -97,6 +109,8 @@ class EnrolmentCore {
   std::string apply_guest(const Json& item, Now now);
   std::string apply_name(const Json& item, Now now);
   bool apply_policy(const Json& item, Now now);
+  bool apply_services(const Json& item, Now now);
+  bool take_package(const Json& answer);
   void certified(Now now);
 
   layer::member::Member& member_;
@@ -114,10 +128,15 @@ class EnrolmentCore {
   // Who is out, and what is denied, is on disk before it is acknowledged: the watch goes on when so much has been kept.
   std::uint64_t urgent_ = 0, kept_ = 0;
   bool held_ = false;
+  bool report_waits_ = false;
   std::uint64_t policy_kept_ = 0;
   Json policy_;  // that holds
   std::uint64_t policy_revision_ = 0;
   base::UnixSeconds policy_issued_at_ = 0;
+  Json services_;  // the catalogue that holds
+  std::uint64_t services_revision_ = 0;
+  base::UnixSeconds services_issued_at_ = 0;
+  std::deque<crypto::Hash256> packages_;  // that are lacking; the first is asked for
   std::string last_error_;
 };
 

@@ -30,6 +30,15 @@ struct Outside final : EnrolmentOutside {
     asked.emplace_back(ask, std::move(request));
   }
   void set_policy(layer::policy::Policy, std::uint64_t) override {}
+  void set_services(std::vector<layer::directory::CatalogueEntry> catalogue,
+                    std::uint64_t revision) override {
+    services = std::move(catalogue);
+    services_revision = revision;
+  }
+  void take_package(const crypto::Hash256& hash, base::Bytes octets) override {
+    packages.emplace_back(hash, std::move(octets));
+  }
+  Json standing() const override { return {{"revision", services_revision}}; }
   void nodes_changed() override {}
   void keep_certificate(base::ByteView) override {}
   void keep_node(const std::string&, base::ByteView, base::ByteView) override {}
@@ -38,6 +47,9 @@ struct Outside final : EnrolmentOutside {
 
   std::vector<std::pair<Ask, http::Request>> asked;
   std::optional<base::Duration> kept_after;
+  std::vector<layer::directory::CatalogueEntry> services;
+  std::uint64_t services_revision = 0;
+  std::vector<std::pair<crypto::Hash256, base::Bytes>> packages;
 };
 
 // A node that is enrolled, and a host that is attached to it.
@@ -155,6 +167,96 @@ TEST_F(EnrolmentCoreTest, WhoIsOutIsOnDiskBeforeItIsAcknowledged) {
   core.kept(mark, true, now());
   core.ask_due(now());
   EXPECT_NE(asked_for(Ask::kWatch), nullptr);
+}
+
+// ---- services ----
+
+class ServicesCoreTest : public EnrolmentCoreTest {
+ protected:
+  Json catalogue(std::uint64_t revision, base::UnixSeconds issued_at, std::uint32_t version,
+                 bool by_root = true) {
+    layer::directory::CatalogueEntry entry;
+    entry.id = 0x80000001;
+    entry.name = "hello";
+    entry.current.version = version;
+    const base::Bytes octets = layer::directory::emit_catalogue({entry});
+    const auto& signer = by_root ? authority.root : host.identity;
+    const membership::CatalogueStatement body{authority.trust.layer(), revision, issued_at,
+                                              crypto::sha256(octets), signer.public_key};
+    return {
+        {"kind", "services"},
+        {"revision", revision},
+        {"catalogue", layer::directory::to_base64url(octets)},
+        {"statement", layer::directory::to_base64url(membership::sign(body, signer)->octets())}};
+  }
+  std::uint32_t version() const {
+    return outside.services.empty() ? 0 : outside.services[0].current.version;
+  }
+  void all_is_kept() {
+    core.kept(core.mark(), true, now());
+    core.ask_due(now());
+  }
+};
+
+TEST_F(ServicesCoreTest, TheNewestThatAnOperatorHasSignedHolds) {
+  watch_says(Json::array({catalogue(2, kNow, 7)}));
+  EXPECT_EQ(outside.services_revision, 2u);
+  EXPECT_EQ(version(), 7u);
+  all_is_kept();
+  watch_says(Json::array({catalogue(1, kNow - 5, 6)}));
+  EXPECT_EQ(version(), 7u) << "an older one";
+  watch_says(Json::array({catalogue(3, kNow + 1, 8, false)}));
+  EXPECT_EQ(version(), 7u) << "nobody's";
+  Json changed = catalogue(3, kNow + 1, 8);
+  changed["catalogue"] = catalogue(3, kNow + 1, 9)["catalogue"];
+  watch_says(Json::array({changed}));
+  EXPECT_EQ(version(), 7u) << "another text than was signed";
+  watch_says(Json::array({catalogue(3, kNow + 1, 8)}));
+  EXPECT_EQ(version(), 8u);
+}
+
+TEST_F(ServicesCoreTest, APackageIsAskedForUntilThereIsAnAnswer) {
+  const crypto::Hash256 one{1}, two{2};
+  core.package_wanted(one);
+  core.package_wanted(two);
+  core.package_wanted(one);
+  core.ask_due(now());
+  ASSERT_NE(asked_for(Ask::kPackage), nullptr);
+  EXPECT_EQ(asked_for(Ask::kPackage)->target, "/v1/packages/" + base::to_hex(one));
+  core.answered(Ask::kPackage, base::fail(base::code::kHttpTimeout, "no answer"), now());
+  EXPECT_TRUE(outside.packages.empty());
+  outside.asked.clear();
+  core.ask_due({base::TimePoint{}, (kNow + 60) * 1'000'000'000});
+  ASSERT_NE(asked_for(Ask::kPackage), nullptr) << "again";
+  core.answered(Ask::kPackage, http::Response{200, R"({"package":"AQID"})"}, now());
+  outside.asked.clear();
+  core.ask_due(now());
+  EXPECT_EQ(asked_for(Ask::kPackage)->target, "/v1/packages/" + base::to_hex(two));
+  core.answered(Ask::kPackage, base::fail(base::code::kServiceUnpublished, "none"), now());
+  outside.asked.clear();
+  core.ask_due({base::TimePoint{}, (kNow + 600) * 1'000'000'000});
+  EXPECT_EQ(asked_for(Ask::kPackage), nullptr);
+  ASSERT_EQ(outside.packages.size(), 2u);
+  EXPECT_EQ(outside.packages[0].second, (base::Bytes{1, 2, 3}));
+  EXPECT_TRUE(outside.packages[1].second.empty());
+}
+
+TEST_F(ServicesCoreTest, WhatRunsIsSaidOnceTheCatalogueIsOnDiskAndAgainToANewController) {
+  core.standing_changed();
+  watch_says(Json::array({catalogue(2, kNow, 7)}));
+  EXPECT_EQ(asked_for(Ask::kReport), nullptr) << "not on disk yet";
+  all_is_kept();
+  const http::Request* request = asked_for(Ask::kReport);
+  ASSERT_NE(request, nullptr);
+  EXPECT_EQ(request->target, "/v1/standing");
+  EXPECT_EQ(request->body, R"({"revision":2})");
+  core.answered(Ask::kReport, http::Response{200, "{}"}, now());
+  outside.asked.clear();
+  core.ask_due(now());
+  EXPECT_EQ(asked_for(Ask::kReport), nullptr);
+  watch_says(Json::array({catalogue(2, kNow, 7)}));
+  all_is_kept();
+  EXPECT_NE(asked_for(Ask::kReport), nullptr) << "a controller that tells everything anew";
 }
 
 }  // namespace

@@ -15,9 +15,10 @@ namespace {
 namespace membership = layer::membership;
 
 constexpr std::size_t kMaxState = std::size_t{256} << 20;
-constexpr std::array<std::string_view, 5> kKinds{"member", "guest", "name", "policy", "revoked"};
+constexpr std::array<std::string_view, 6> kKinds{"member", "guest",    "name",
+                                                 "policy", "services", "revoked"};
 // Of the API when a kind was added last. Who has kept items without that kind asks for all of them again.
-constexpr int kMinor = 2;
+constexpr int kMinor = 3;
 
 int rank_of(const Json& item) {
   if (!item.is_object() || !item.contains("kind") || !item["kind"].is_string()) return -1;

@@ -99,12 +99,13 @@ base::Result<void> ModuleRunner::begin() {
   return {};
 }
 
-base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
-                                     const service::ConfigValues& values, service::Rights rights) {
-  const service::Manifest& manifest = file.manifest;
+base::Result<void> ModuleRunner::check(const service::Manifest& manifest,
+                                       const service::ConfigValues& values) const {
   if (const std::string wrong = manifest.wrong(values); !wrong.empty())
     return base::fail(base::code::kConfigBadValue, wrong);
-  if (dispatcher_.find(manifest.id) != nullptr || dispatcher_.find_remote(manifest.id) != nullptr)
+  const bool known =
+      dispatcher_.find(manifest.id) != nullptr || dispatcher_.find_remote(manifest.id) != nullptr;
+  if (known && !deployed(manifest.id))
     return base::fail(
         base::code::kConfigBadValue,
         "service '" + manifest.name + "': another one has its id " + std::to_string(manifest.id));
@@ -113,24 +114,53 @@ base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
                       "service '" + manifest.name +
                           "' asks for payload, which is sealed end to end: this node has no "
                           "sessions of its own to show it");
-  auto wasm = io::read_file(file.module, kMaxModule);
-  if (!wasm) return tl::unexpected(wasm.error());
-  if (auto begun = begin(); !begun) return begun;
-  auto code = machinery_->sandbox->prepare(*wasm);
-  if (!code) {
-    code.error().message = file.module + ": " + code.error().message;
-    return tl::unexpected(code.error());
-  }
-  const std::uint32_t number = last_number_++;
+  return {};
+}
+
+base::Result<ModuleRunner::Code> ModuleRunner::prepare(base::ByteView wasm) {
+  service::modules::Sandbox& sandbox = *machinery_->sandbox;
+  if (cache_ == nullptr) return sandbox.prepare(wasm);
+  auto module = cache_->module_of(sandbox.engine(), wasm);
+  if (!module) return tl::unexpected(module.error());
+  return sandbox.prepare(*module);
+}
+
+std::unique_ptr<service::Instance> ModuleRunner::instance_of(const service::Manifest& manifest,
+                                                             const Code& code,
+                                                             const service::ConfigValues& values) {
   auto instance = std::make_unique<service::Instance>(
-      manifest, std::make_unique<service::modules::ModuleProgram>(*code, manifest.limits), random_,
+      manifest, std::make_unique<service::modules::ModuleProgram>(code, manifest.limits), random_,
       [] { return io::now(); },
       [this, name = manifest.name](std::uint32_t level, std::string_view text) {
         loop_.post([this, level, name, line = std::string(text)] { say_(level, name, line); });
       });
   instance->environment().configure(values);
-  if (auto opened = open_stable(*instance); !opened) return opened;
+  return instance;
+}
+
+std::uint32_t ModuleRunner::fresh_number() {
+  if (free_numbers_.empty()) return last_number_++;
+  const std::uint32_t number = free_numbers_.back();
+  free_numbers_.pop_back();
+  return number;
+}
+
+base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
+                                     const service::ConfigValues& values, service::Rights rights) {
+  const service::Manifest& manifest = file.manifest;
+  if (auto fits = check(manifest, values); !fits) return fits;
+  auto wasm = io::read_file(file.module, kMaxModule);
+  if (!wasm) return tl::unexpected(wasm.error());
+  if (auto begun = begin(); !begun) return begun;
+  auto code = prepare(*wasm);
+  if (!code) {
+    code.error().message = file.module + ": " + code.error().message;
+    return tl::unexpected(code.error());
+  }
   // A function that is copied takes the instance along.
+  auto instance = instance_of(manifest, *code, values);
+  if (auto opened = open_stable(*instance); !opened) return opened;
+  const std::uint32_t number = fresh_number();
   auto shared = std::make_shared<std::unique_ptr<service::Instance>>(std::move(instance));
   machinery_->services.post([shared, number](service::ServiceThread& thread) {
     thread.add(number, std::move(*shared), io::now(), io::unix_nanos());
@@ -162,6 +192,72 @@ base::Result<void> ModuleRunner::open_stable(service::Instance& instance) {
   if (!entries) return tl::unexpected(entries.error());
   instance.environment().open_stable(std::move(*entries), &all.stable->disk(owner));
   return {};
+}
+
+// ---- services that come and go -----------------------------------------------------------------------------------
+
+void ModuleRunner::deploy(const service::Manifest& manifest, const Code& code,
+                          const service::ConfigValues& values, Started done) {
+  const auto before = deployed_.find(manifest.id);
+  const std::uint32_t old =
+      before == deployed_.end() ? service::ServiceThread::kNone : before->second;
+  auto instance = instance_of(manifest, code, values);
+  // What the old one stores for good goes to the new one when it takes over; else it is on the disk.
+  const service::RemoteService* remote = dispatcher_.find_remote(manifest.id);
+  if (remote == nullptr || remote->manifest.limits.stable == 0)
+    if (auto opened = open_stable(*instance); !opened)
+      return done(service::Fault{opened.error().code + " " + opened.error().message, {}, false});
+  const std::uint32_t number = fresh_number();
+  dispatcher_.pause(manifest.id);
+  auto shared = std::make_shared<std::unique_ptr<service::Instance>>(std::move(instance));
+  machinery_->services.post_after(
+      machinery_->remote.pushed(), old,
+      [=, this, done = std::move(done)](service::ServiceThread& thread) {
+        auto fault = thread.take_over(number, std::move(*shared), old);
+        loop_.post([=, this, fault = std::move(fault)] {
+          started(manifest, number, old, fault);
+          done(fault);
+        });
+      });
+  machinery_->loop->wake();
+}
+
+void ModuleRunner::started(const service::Manifest& manifest, std::uint32_t number,
+                           std::uint32_t old, const std::optional<service::Fault>& fault) {
+  const bool first = old == service::ServiceThread::kNone;
+  if (fault) {
+    free_numbers_.push_back(number);
+    dispatcher_.go_on(manifest.id);
+  } else if (first) {
+    // By whom a published service is, nobody has said: it is a third party's.
+    dispatcher_.add(manifest, machinery_->remote, number, service::Rights{});
+    deployed_[manifest.id] = number;
+  } else {
+    dispatcher_.replace(manifest, number, io::now());
+    deployed_[manifest.id] = number;
+    free_numbers_.push_back(old);
+  }
+  ask_for_reports();
+}
+
+void ModuleRunner::withdraw(service::ServiceId id) {
+  const auto found = deployed_.find(id);
+  if (found == deployed_.end()) return;
+  const std::uint32_t number = found->second;
+  deployed_.erase(found);
+  dispatcher_.remove(id, io::now());
+  machinery_->services.post_after(machinery_->remote.pushed(), service::ServiceThread::kNone,
+                                  [this, number](service::ServiceThread& thread) {
+                                    thread.remove(number);
+                                    // In its next pass: then all that was said of it can be taken.
+                                    thread.post([this, number](service::ServiceThread&) {
+                                      loop_.post([this, number] {
+                                        machinery_->remote.take_all(io::now());
+                                        free_numbers_.push_back(number);
+                                      });
+                                    });
+                                  });
+  machinery_->loop->wake();
 }
 
 // ---- threads -----------------------------------------------------------------------------------------------------
@@ -224,9 +320,14 @@ void ModuleRunner::ask_for_reports() {
 
 void ModuleRunner::take(std::vector<service::Report> reports, base::TimePoint at) {
   for (service::Report& each : reports) complete(each, at);
+  const bool moved = !std::ranges::equal(reports, reports_, [](const auto& a, const auto& b) {
+    return a.id == b.id && a.standing == b.standing;
+  });
   watch(reports);
   reports_ = std::move(reports);
   reported_ = at;
+  if (moved)
+    for (const auto& tell : standing_changed_) tell();
 }
 
 // With what is known on this thread, and with what has changed since the last report.

@@ -200,9 +200,7 @@ void Runtime::set_policy(layer::member::LayerIndex layer, layer::policy::Policy 
   services_.rules().set(layer, std::move(policy), revision, member_->membership(layer));
 }
 
-base::Result<void> Runtime::add_module(const config::ServiceFile& file,
-                                       const service::ConfigValues& values,
-                                       service::Rights rights) {
+ModuleRunner& Runtime::modules() {
   if (modules_ == nullptr)
     modules_ = std::make_unique<ModuleRunner>(
         *loop_, services_, service_store_,
@@ -210,7 +208,13 @@ base::Result<void> Runtime::add_module(const config::ServiceFile& file,
           log_->write(static_cast<config::LogLevel>(level), "service", io::now(),
                       {{"service", name}, {"text", text}});
         });
-  return modules_->add(file, values, std::move(rights));
+  return *modules_;
+}
+
+base::Result<void> Runtime::add_module(const config::ServiceFile& file,
+                                       const service::ConfigValues& values,
+                                       service::Rights rights) {
+  return modules().add(file, values, std::move(rights));
 }
 
 void Runtime::set_bindings(layer::member::LayerIndex layer,

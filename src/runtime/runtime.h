@@ -84,6 +84,8 @@ class Runtime final : private layer::member::Output {
   Log& log() { return *log_; }
   const Enrolment* enrolment(layer::member::LayerIndex layer) const;
   const service::Dispatcher& services() const { return services_; }
+  // What runs a node's modules; made when it is asked for.
+  ModuleRunner& modules();
   // A node's: a module that its configuration names.
   base::Result<void> add_module(const config::ServiceFile& file,
                                 const service::ConfigValues& values, service::Rights rights = {});

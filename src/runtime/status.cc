@@ -2,6 +2,7 @@
 // one changes its meaning.
 #include "runtime/status.h"
 #include "runtime/enrolment.h"
+#include "runtime/module_runner.h"
 #include "runtime/runtime.h"
 
 namespace entresol::runtime {
@@ -199,6 +200,13 @@ Json Runtime::status() const {
     if (!violations.empty()) services.back()["violations"] = violations;
   }
   out["services"] = services;
+  if (modules_ != nullptr && modules_->cache() != nullptr) {
+    const CodeCache::Counters code = modules_->cache()->counters();
+    out["code_cache"] = {{"found", code.found},
+                         {"compiled", code.compiled},
+                         {"refused", code.refused},
+                         {"unwritable", code.unwritable}};
+  }
   const auto& counters = member.counters();
   out["decisions"] = {
       {"hits", counters.hits}, {"misses", counters.misses}, {"refreshed", counters.refreshed}};

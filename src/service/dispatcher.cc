@@ -63,6 +63,24 @@ bool Dispatcher::remove(ServiceId id, base::TimePoint now) {
   return true;
 }
 
+void Dispatcher::pause(ServiceId id) {
+  if (RemoteService* service = find_remote(id)) remote_->pause(*service);
+}
+
+void Dispatcher::go_on(ServiceId id) {
+  if (RemoteService* service = find_remote(id)) remote_->go_on(*service);
+}
+
+void Dispatcher::replace(Manifest manifest, std::uint32_t number, base::TimePoint now) {
+  Entry& entry = entries_.at(manifest.id);
+  remote_->take_all(now);
+  const std::uint32_t withdrawn = entry.remote->withdrawals;
+  generation_ += withdrawn + 1;
+  withdrawals_ -= withdrawn;
+  // Its rights are the service's, and stay.
+  entry.remote = &remote_->replace(entry.remote->number, std::move(manifest), number);
+}
+
 RemoteService* Dispatcher::find_remote(ServiceId id) {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : found->second.remote;

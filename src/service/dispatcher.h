@@ -41,6 +41,13 @@ class Dispatcher final : public layer::forwarding::Decider {
   void leave_unknown_to_node() { unknown_passes_ = true; }
   // False if there is none. What a remote one has held so far is dropped.
   bool remove(ServiceId id, base::TimePoint now);
+  // While another instance of a remote service starts: its packets wait, and then go to that one, with its manifest and its
+  // number there, or on to the old one. None is lost, and of the verdicts that were kept none holds after a change.
+  void pause(ServiceId id);
+  void replace(Manifest manifest, std::uint32_t number, base::TimePoint now);
+  void go_on(ServiceId id);
+  // Kept verdicts of all services are void: what one of them rests on has changed.
+  void forget_verdicts() { ++generation_; }
   // Inline ones.
   Instance* find(ServiceId id);
   RemoteService* find_remote(ServiceId id);

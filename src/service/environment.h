@@ -114,6 +114,11 @@ class Environment {
   void revert();
   // Values that the operator has set; the manifest's defaults stand for the others.
   void configure(const ConfigValues& values);
+  // What the version before has kept, for good too, and all of that is on the disk; before the start. False if this one's
+  // quotas are too small for it.
+  bool take_state(const Environment& before) {
+    return ephemeral_.copy_from(before.ephemeral_) && stable_.take_from(before.stable_);
+  }
   // The instance begins anew: timers and the ephemeral store are gone, and what the call that runs has written to the stable
   // one. Metrics go on.
   void restart();

@@ -57,6 +57,80 @@ void Remote::remove(std::uint32_t number, base::TimePoint now) {
   if (number < services_.size()) services_[number].reset();
 }
 
+// ---- one instance after another ----------------------------------------------------------------------------------
+
+void Remote::pause(RemoteService& service) {
+  service.paused = true;
+}
+
+void Remote::go_on(RemoteService& service) {
+  service.paused = false;
+  push_parked(service);
+}
+
+void Remote::push_parked(RemoteService& service) {
+  for (const std::uint32_t slot : std::exchange(service.parked, {})) {
+    wire::HeaderView view;
+    // It parsed when it was put there.
+    (void)wire::HeaderView::parse({crossing_.buffer(slot), slots_[slot].size}, view);
+    entresol_packet shown = show(view, service.manifest);
+    shown.handle = slots_[slot].handle;
+    push(slot, shown);
+  }
+  flush();
+}
+
+// In the order in which they came: handles are given in it.
+std::vector<std::uint32_t> Remote::take_held(std::uint32_t number) {
+  std::vector<std::uint32_t> out;
+  std::erase_if(held_, [&](const auto& each) {
+    if (slots_[each.second].service != number) return false;
+    out.push_back(each.second);
+    return true;
+  });
+  std::erase_if(ends_, [&](const auto& each) { return !held_.contains(each.second); });
+  std::sort(out.begin(), out.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return slots_[a].handle < slots_[b].handle; });
+  return out;
+}
+
+RemoteService& Remote::replace(std::uint32_t old, Manifest manifest, std::uint32_t number) {
+  std::vector<std::uint32_t> parked = take_held(old);
+  for (const std::uint32_t slot : parked) ++counts_[slots_[slot].flow].crossing;
+  RemoteService& before = *find(old);
+  parked.insert(parked.end(), before.parked.begin(), before.parked.end());
+  // What the old one has said of a flow binds no packet of it that it was not asked about.
+  std::erase_if(draining_, [&](const Draining& each) {
+    if (each.service != old) return false;
+    parked.insert(parked.end(), each.behind.begin(), each.behind.end());
+    counts_[each.flow].crossing += static_cast<std::uint32_t>(each.behind.size());
+    return true;
+  });
+  const std::unique_ptr<RemoteService> gone = std::move(services_[old]);
+  RemoteService& service = add(std::move(manifest), number);
+  // What is counted is the service's, not the instance's.
+  service.waiting = gone->waiting;
+  service.of_link = std::move(gone->of_link);
+  service.packets = gone->packets;
+  service.fallbacks = gone->fallbacks;
+  service.queue_full = gone->queue_full;
+  service.over_rate = gone->over_rate;
+  service.amplified = gone->amplified;
+  service.copies = gone->copies;
+  service.parked = std::move(parked);
+  for (Slot& slot : slots_)
+    if (slot.service == old) slot.service = number;
+  // Copies that it has not had its turn for.
+  if (auto backlog = backlogs_.extract(old); !backlog.empty()) {
+    backlog.key() = number;
+    backlogs_.insert(std::move(backlog));
+    for (Ready& each : ready_)
+      if (each.turn && each.slot == old) each.slot = number;
+  }
+  push_parked(service);
+  return service;
+}
+
 // ---- packets out -------------------------------------------------------------------------------------------------
 
 bool RemoteService::take(base::TimePoint now, std::size_t count, std::size_t octets) {
@@ -71,9 +145,10 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
   const base::ByteView packet = miss.view.packet();
   const std::size_t link = miss.ingress.value();
   if (service.of_link.size() <= link) service.of_link.resize(link + 1);
-  if (service.waiting >= free_.size() ||
-      service.waiting + service.of_link[link] >= service.manifest.limits.waiting ||
-      packet.size() > crossing_.slot_size()) {
+  const bool full = service.waiting >= free_.size() ||
+                    (!service.paused &&
+                     service.waiting + service.of_link[link] >= service.manifest.limits.waiting);
+  if (full || packet.size() > crossing_.slot_size()) {
     ++service.queue_full;
     miss.drop = DropReason::service_queue_full;
     return;
@@ -112,9 +187,18 @@ void Remote::submit(RemoteService& service, Miss& miss, const entresol_packet& s
       return;
     }
   ++count.crossing;
-  // There are as many places as slots.
-  *crossing_.jobs.room() = {slot, service.number, shown};
+  if (service.paused) {
+    service.parked.push_back(slot);
+  } else {
+    push(slot, shown);
+  }
+}
+
+// There are as many places as slots.
+void Remote::push(std::uint32_t slot, const entresol_packet& shown) {
+  *crossing_.jobs.room() = {slot, slots_[slot].service, shown};
   crossing_.jobs.push();
+  ++pushed_;
 }
 
 void Remote::flush() {
@@ -124,11 +208,15 @@ void Remote::flush() {
 
 // ---- what comes back ---------------------------------------------------------------------------------------------
 
-std::uint32_t Remote::collect(std::vector<Returned>& out, std::size_t most, base::TimePoint now) {
+void Remote::take_all(base::TimePoint now) {
   end_holds(now);
   const std::size_t n = crossing_.done.available();
   for (std::size_t i = 0; i < n; ++i) take(crossing_.done[i], now);
   if (n > 0) crossing_.done.pop(n);
+}
+
+std::uint32_t Remote::collect(std::vector<Returned>& out, std::size_t most, base::TimePoint now) {
+  take_all(now);
   for (; next_ready_ < ready_.size() && out.size() < most; ++next_ready_) {
     const Ready next = ready_[next_ready_];
     if (next.turn) [[unlikely]] {

@@ -33,6 +33,8 @@ struct RemoteService {
   Rate packet_rate{0}, octet_rate{0};
   // Whether so much fits into what is left of this second; then it is taken.
   bool take(base::TimePoint now, std::size_t packets, std::size_t octets);
+  bool paused = false;
+  std::vector<std::uint32_t> parked;  // slots that are to go over once it is not
 };
 
 class Remote {
@@ -42,6 +44,20 @@ class Remote {
   RemoteService& add(Manifest manifest, std::uint32_t number);
   // What it holds ends; what comes back of it later is its fallback.
   void remove(std::uint32_t number, base::TimePoint now);
+  // Packets of the service wait here from now on, in their order, as long as there are buffers for them.
+  void pause(RemoteService& service);
+  // They go over, to the same instance.
+  void go_on(RemoteService& service);
+  // They go over to an instance with another manifest, which has taken the place of the one with the number `old`; those that
+  // that one held go first. All that it has said has been taken.
+  RemoteService& replace(std::uint32_t old, Manifest manifest, std::uint32_t number);
+  // Jobs so far; all of them can be seen at the other side.
+  std::uint64_t pushed() {
+    flush();
+    return pushed_;
+  }
+  // Takes what has come back, before somebody replaces who said it.
+  void take_all(base::TimePoint now);
   RemoteService* find(std::uint32_t number) {
     return number < services_.size() ? services_[number].get() : nullptr;
   }
@@ -106,6 +122,9 @@ class Remote {
   Key key_of(std::uint32_t slot);
   Draining* draining(std::uint32_t flow, std::uint32_t service, const Key& key);
   void take(const Done& done, base::TimePoint now);
+  void push(std::uint32_t slot, const entresol_packet& shown);
+  void push_parked(RemoteService& service);
+  std::vector<std::uint32_t> take_held(std::uint32_t number);
   void hold(std::uint32_t slot, const Done& done, RemoteService& service, base::TimePoint now);
   void end_holds(base::TimePoint now);
   void answer(std::uint32_t slot, const entresol_verdict& verdict);
@@ -132,6 +151,7 @@ class Remote {
   std::vector<std::uint32_t> given_;  // slots whose bytes the pipeline has
   std::deque<base::Bytes> copies_;
   std::uint32_t withdrawals_ = 0;
+  std::uint64_t pushed_ = 0;
 };
 
 }  // namespace entresol::service

@@ -456,5 +456,201 @@ TEST_F(RemoteTest, TimersAndPosts) {
   EXPECT_TRUE(called);
 }
 
+// ---- one instance after another ----
+
+class ReplaceTest : public RemoteTest {
+ protected:
+  static Manifest second() {
+    Manifest manifest;
+    manifest.id = kService;
+    manifest.version = 2;
+    manifest.fields = fields_of({Field::kFlow, Field::kDestination});
+    manifest.limits.waiting = 40;
+    return manifest;
+  }
+  // As the role does it: the instance with number 1 takes the place of that with number 0.
+  void begin(bool fault = false, Manifest manifest = second()) {
+    dispatcher_.pause(kService);
+    auto program = std::make_unique<test::ScriptedProgram>();
+    program->fault = fault;
+    program->verdict = {.action = ENTRESOL_DELIVER, .to = name(10)};
+    after_ = program.get();
+    auto shared = std::make_shared<std::unique_ptr<Instance>>(
+        std::make_unique<Instance>(manifest, std::move(program), random_, nullptr, nullptr));
+    thread_.post_after(remote_.pushed(), 0, [this, shared](ServiceThread& thread) {
+      outcome_.emplace(thread.take_over(1, std::move(*shared), 0));
+    });
+  }
+  void finish() {
+    ASSERT_TRUE(outcome_.has_value());
+    if (*outcome_) {
+      dispatcher_.go_on(kService);
+    } else {
+      dispatcher_.replace(second(), 1, now_);
+    }
+  }
+
+  test::ScriptedProgram* after_ = nullptr;
+  std::optional<std::optional<Fault>> outcome_;
+};
+
+TEST_F(ReplaceTest, EachPacketIsAskedAboutOnceInItsOrder) {
+  send(1, 1);
+  send(1, 2);
+  begin();
+  send(1, 3);
+  send(2, 4);
+  pass();
+  EXPECT_FALSE(outcome_.has_value()) << "what came before is asked about first";
+  EXPECT_EQ(program_->seen.size(), 2u);
+  pass();
+  ASSERT_TRUE(outcome_.has_value());
+  send(1, 5);
+  finish();
+  send(1, 6);
+  pass();
+  for (const Returned& each : returned())
+    EXPECT_EQ(each.to.octets[0], each.packet.back() <= 2 ? 9 : 10) << int{each.packet.back()};
+  EXPECT_EQ(order_, "123456");
+  ASSERT_EQ(after_->seen.size(), 4u);
+  EXPECT_EQ(after_->seen[0].destination.octets[0], 2) << "what the new manifest lists";
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+TEST_F(ReplaceTest, OneThatFaultsAtItsStartChangesNothing) {
+  const std::uint32_t before = dispatcher_.generation_of(kService, 0);
+  send(1, 1);
+  begin(true);
+  send(1, 2);
+  pass();
+  pass();
+  finish();
+  EXPECT_TRUE(*outcome_);
+  send(1, 3);
+  pass();
+  for (const Returned& each : returned()) EXPECT_EQ(each.to.octets[0], 9);
+  EXPECT_EQ(order_, "123");
+  EXPECT_EQ(program_->seen.size(), 3u);
+  EXPECT_EQ(dispatcher_.generation_of(kService, 0), before);
+}
+
+TEST_F(ReplaceTest, TheEphemeralStoreGoesAlongAsItIsAtThatTime) {
+  const base::Bytes value{1, 2, 3};
+  thread_.find(0)->environment().put(ENTRESOL_EPHEMERAL, "count", value, 0);
+  begin();
+  pass();
+  finish();
+  base::Bytes found(3);
+  EXPECT_EQ(thread_.find(0), nullptr);
+  ASSERT_EQ(thread_.find(1)->environment().get(ENTRESOL_EPHEMERAL, "count", found), 3);
+  EXPECT_EQ(found, value);
+}
+
+TEST_F(ReplaceTest, WhatIsStoredForGoodGoesAlongToo) {
+  Manifest storing = second();
+  storing.limits.stable = 1000;
+  auto old = std::make_unique<Instance>(storing, std::make_unique<test::ScriptedProgram>(), random_,
+                                        nullptr, nullptr);
+  old->environment().open_stable({}, nullptr);
+  thread_.add(0, std::move(old), now_, 0);
+  const base::Bytes value{1, 2, 3};
+  ASSERT_EQ(thread_.find(0)->environment().put(ENTRESOL_STABLE, "count", value, 0), 0);
+  begin(false, storing);
+  pass();
+  finish();
+  base::Bytes found(3);
+  ASSERT_EQ(thread_.find(1)->environment().get(ENTRESOL_STABLE, "count", found), 3);
+  EXPECT_EQ(found, value);
+}
+
+TEST_F(ReplaceTest, AStoreThatDoesNotFitIsAReasonNotToTakeOver) {
+  thread_.find(0)->environment().put(ENTRESOL_EPHEMERAL, "count", base::Bytes(100), 0);
+  Manifest small = second();
+  small.limits.ephemeral = 50;
+  begin(false, small);
+  pass();
+  finish();
+  ASSERT_TRUE(*outcome_);
+  EXPECT_NE((*outcome_)->what.find("ephemeral"), std::string::npos);
+  EXPECT_NE(thread_.find(0), nullptr);
+}
+
+TEST_F(ReplaceTest, WhatTheOldOneHeldTheNewOneIsAsked) {
+  program_->verdict = {.action = ENTRESOL_HOLD, .lifetime_ms = 1000};
+  send(1, 1);
+  send(2, 2);
+  pass();
+  returned();
+  program_->verdict = {.action = ENTRESOL_DELIVER, .to = name(9)};
+  send(3, 3);
+  begin();
+  send(4, 4);
+  pass();
+  pass();
+  finish();
+  pass();
+  returned();
+  EXPECT_EQ(order_, "3124");
+  now_ += seconds(2);
+  returned();
+  EXPECT_EQ(order_, "3124") << "its hold has not ended as well";
+  EXPECT_EQ(remote_.away(), 0u);
+}
+
+TEST_F(ReplaceTest, AVerdictOfTheOldOneBindsNoPacketOfTheNewOne) {
+  program_->verdict.keep = 1;
+  send(1, 1);
+  send(1, 2);
+  begin();
+  pass();
+  pass();
+  send(1, 3);
+  finish();
+  send(1, 4);
+  pass();
+  const std::uint32_t generation = dispatcher_.generation_of(kService, 0);
+  for (const Returned& each : returned())
+    EXPECT_EQ(each.to.octets[0], each.packet.back() <= 2 ? 9 : 10) << int{each.packet.back()};
+  EXPECT_EQ(order_, "1234");
+  EXPECT_EQ(after_->seen.size(), 2u);
+  EXPECT_EQ(dispatcher_.generation_of(kService, 0), generation);
+}
+
+TEST_F(ReplaceTest, MoreThanMayWaitOtherwiseWaitsMeanwhile) {
+  remote_.find(0)->manifest.limits.waiting = 10;
+  begin();
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(send(static_cast<std::uint32_t>(i)).taken) << i;
+  pass();
+  finish();
+  EXPECT_EQ(send(99).drop, DropReason::service_queue_full) << "the limit holds again";
+  pass();
+  EXPECT_EQ(after_->seen.size(), 30u);
+  EXPECT_EQ(returned().size(), 30u);
+  EXPECT_TRUE(send(99).taken);
+}
+
+TEST_F(ReplaceTest, NumbersAreUsedAgain) {
+  begin();
+  pass();
+  finish();
+  dispatcher_.pause(kService);
+  auto shared = std::make_shared<std::unique_ptr<Instance>>(std::make_unique<Instance>(
+      second(), std::make_unique<test::ScriptedProgram>(), random_, nullptr, nullptr));
+  send(1, 1);
+  std::optional<Fault> fault;
+  thread_.post_after(remote_.pushed(), 1, [&](ServiceThread& thread) {
+    fault = thread.take_over(0, std::move(*shared), 1);
+  });
+  pass();
+  dispatcher_.replace(second(), 0, now_);
+  pass();
+  returned();
+  EXPECT_EQ(order_, "1");
+  returned();
+  EXPECT_EQ(remote_.away(), 0u);
+  EXPECT_EQ(remote_.find(0)->waiting, 0u);
+}
+
 }  // namespace
 }  // namespace entresol::service

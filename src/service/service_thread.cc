@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace entresol::service {
@@ -20,20 +21,38 @@ ServiceThread::ServiceThread(Crossing& crossing) : crossing_(crossing), next_(kP
 }
 
 void ServiceThread::post(std::function<void(ServiceThread&)> act) {
+  post_after(0, kNone, std::move(act));
+}
+
+void ServiceThread::post_after(std::uint64_t pushed, std::uint32_t settled,
+                               std::function<void(ServiceThread&)> act) {
   const std::lock_guard lock(posts_mutex_);
-  posts_.push_back(std::move(act));
+  posts_.push_back({pushed, settled, std::move(act)});
   posted_.store(true, std::memory_order_release);
 }
 
+// What was said until then was published by the passes before.
+bool ServiceThread::due(const Post& post) const {
+  return taken_ >= post.after && (post.after == 0 || late_.empty()) &&
+         !waiting_.contains(post.settled);
+}
+
 void ServiceThread::take_posts() {
-  if (!posted_.load(std::memory_order_acquire)) return;
-  std::vector<std::function<void(ServiceThread&)>> posts;
-  {
+  if (posted_.load(std::memory_order_acquire)) {
     const std::lock_guard lock(posts_mutex_);
-    posts.swap(posts_);
+    std::move(posts_.begin(), posts_.end(), std::back_inserter(later_));
+    posts_.clear();
     posted_.store(false, std::memory_order_relaxed);
   }
-  for (const auto& act : posts) act(*this);
+  if (later_.empty()) return;
+  std::vector<Post> waiting = std::exchange(later_, {});
+  for (Post& each : waiting) {
+    if (due(each)) {
+      each.act(*this);
+    } else {
+      later_.push_back(std::move(each));
+    }
+  }
 }
 
 void ServiceThread::add(std::uint32_t number, std::unique_ptr<Instance> instance,
@@ -58,18 +77,35 @@ bool ServiceThread::restart(std::uint32_t number, base::TimePoint now, std::int6
   return true;
 }
 
+std::optional<Fault> ServiceThread::take_over(std::uint32_t number,
+                                              std::unique_ptr<Instance> instance,
+                                              std::uint32_t old) {
+  if (const Instance* before = find(old);
+      before != nullptr && !instance->environment().take_state(before->environment()))
+    return Fault{"the version before keeps more in its stores than this one may have", {}, false};
+  instance->start(now_, unix_nanos_);
+  if (instance->standing() != Standing::kRunning) return instance->last_fault();
+  if (seats_.size() <= number) seats_.resize(number + 1);
+  seats_[number].instance = std::move(instance);
+  remove(old);
+  after_call(number, *seats_[number].instance);
+  return std::nullopt;
+}
+
 bool ServiceThread::pass(base::TimePoint now, std::int64_t unix_nanos) {
   now_ = now;
   unix_nanos_ = unix_nanos;
+  // Before posts are looked at: whoever posts first and pushes then finds it done in this order.
+  const std::size_t n = std::min(crossing_.jobs.available(), kPass);
   take_posts();
   flush_late();
   if (!waiting_.empty()) settle();
-  const std::size_t n = std::min(crossing_.jobs.available(), kPass);
   if (n > 0) run_jobs(n);
+  taken_ += n;
   if (next_timer_ <= now) run_timers();
   if (crossing_.done.publish() && Crossing::to_wake(crossing_.worker_sleeps))
     crossing_.wake_worker();
-  return n > 0;
+  return n > 0 || std::ranges::any_of(later_, [this](const Post& each) { return due(each); });
 }
 
 // The jobs of each instance are asked together, in their order; instances in order of their first.

@@ -26,12 +26,23 @@ class ServiceThread {
   // From any thread: `act` is called in the next pass.
   void post(std::function<void(ServiceThread&)> act);
 
+  // The same, once every job has been asked about that the worker had pushed when it counted `pushed` (Remote::pushed()), and
+  // what came of them is published; and once all is on the disk that the instance with the number `settled` has written (kNone:
+  // that does not matter).
+  void post_after(std::uint64_t pushed, std::uint32_t settled,
+                  std::function<void(ServiceThread&)> act);
+
   // Within a pass, or before the thread begins. `number` is what jobs name. The instance has not been started.
   void add(std::uint32_t number, std::unique_ptr<Instance> instance, base::TimePoint now,
            std::int64_t unix_nanos);
   void remove(std::uint32_t number);
   // By a person: out of quarantine, or anew. False: there is none.
   bool restart(std::uint32_t number, base::TimePoint now, std::int64_t unix_nanos);
+  // The instance, which has not been started, starts with what the stores have of the one with the number `old` (kNone:
+  // there is none) and takes its place. Or why it does not: the old one then goes on as though nothing had happened.
+  std::optional<Fault> take_over(std::uint32_t number, std::unique_ptr<Instance> instance,
+                                 std::uint32_t old);
+  static constexpr std::uint32_t kNone = ~0u;
   Instance* find(std::uint32_t number) {
     return number < seats_.size() ? seats_[number].instance.get() : nullptr;
   }
@@ -48,7 +59,6 @@ class ServiceThread {
   }
 
  private:
-  static constexpr std::uint32_t kNone = ~0u;
   // What an instance has said while something that it wrote before was on its way to the disk: the number of that.
   struct Kept {
     std::uint64_t after = 0;
@@ -60,6 +70,12 @@ class ServiceThread {
     std::uint32_t pass = 0, first = kNone, last = kNone;
     bool waits = false;  // in waiting_
   };
+  struct Post {
+    std::uint64_t after = 0;  // jobs
+    std::uint32_t settled = kNone;
+    std::function<void(ServiceThread&)> act;
+  };
+  bool due(const Post& post) const;
   void take_posts();
   void run_jobs(std::size_t n);
   void ask_active();
@@ -91,7 +107,9 @@ class ServiceThread {
   base::TimePoint next_timer_ = base::kNever;
   std::atomic<bool> posted_{false};
   std::mutex posts_mutex_;
-  std::vector<std::function<void(ServiceThread&)>> posts_;
+  std::vector<Post> posts_;
+  std::uint64_t taken_ = 0;  // jobs
+  std::vector<Post> later_;  // whose jobs have not all come
 };
 
 }  // namespace entresol::service

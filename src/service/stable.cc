@@ -13,6 +13,14 @@ void StableStore::open(std::vector<StableEntry> entries, StableDisk* disk) {
   for (StableEntry& each : entries) store_.set(each.key, std::move(each.entry));
 }
 
+bool StableStore::take_from(const StableStore& before) {
+  if (!before.open_) return true;
+  if (!store_.copy_from(before.store_)) return false;
+  open_ = true;
+  disk_ = before.disk_;
+  return true;
+}
+
 std::int32_t StableStore::may_change() {
   if (disk_ != nullptr && (!disk_->works() || disk_->lost())) {
     ++refused_;

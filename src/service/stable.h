@@ -57,6 +57,9 @@ class StableStore {
   // With what is on the disk. No disk: it lasts as long as this object. An instance that may store nothing has none.
   void open(std::vector<StableEntry> entries, StableDisk* disk);
   bool is_open() const { return open_; }
+  // The same with what another one of the same owner has, which writes no more and has settled all: the next version's.
+  // False, and nothing is changed, if that is more than this one may have.
+  bool take_from(const StableStore& before);
 
   // ---- Store's, at the calendar's time. Changes: also ENTRESOL_FAILED, if the disk does not take any now
   const base::Bytes* get(std::string_view key, base::TimePoint now) const {

@@ -72,6 +72,14 @@ void Store::clear() {
   used_ = 0;
 }
 
+bool Store::copy_from(const Store& other) {
+  if (other.used_ > quota_) return false;
+  entries_ = other.entries_;
+  ends_ = other.ends_;
+  used_ = other.used_;
+  return true;
+}
+
 void Store::erase(Entries::iterator entry) {
   if (entry->second.end != base::kNever) ends_.erase({entry->second.end, entry->first});
   used_ -= cost(entry->first, entry->second.value.size());

@@ -52,6 +52,8 @@ class Store {
   std::size_t used() const { return used_; }
   std::size_t size() const { return entries_.size(); }
   void clear();
+  // All that the other one has, with its ends. False, and nothing is changed, if that is more than this one may have.
+  bool copy_from(const Store& other);
 
  private:
   using Entries = std::map<std::string, Entry, std::less<>>;

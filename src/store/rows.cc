@@ -49,6 +49,16 @@ CREATE TABLE names (
 CREATE UNIQUE INDEX names_label ON names (label) WHERE revoked_at = 0;
 )";
 
+// Versions in the form that the catalogue has them in. Ids and names are unique among those that were not removed.
+constexpr char kServices[] = R"(
+CREATE TABLE services (
+  id INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL, publisher BLOB NOT NULL, current BLOB NOT NULL, previous BLOB,
+  highest INTEGER NOT NULL, nodes BLOB NOT NULL, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL,
+  removed_at INTEGER NOT NULL, revision INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX services_name ON services (name) WHERE removed_at = 0;
+CREATE TABLE packages (hash BLOB PRIMARY KEY NOT NULL, octets BLOB NOT NULL) STRICT;
+)";
+
 // Tags have no comma in them.
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
@@ -202,7 +212,8 @@ bool get(const Statement& row, directory::ApiTokenRecord& record) {
   record.scopes = static_cast<directory::Scopes>(scopes);
   record.created_at = row.number(4);
   record.expires_at = row.number(5);
-  return row.array(0, record.id) && row.array(1, record.secret) && scopes > 0 && scopes < 16;
+  return row.array(0, record.id) && row.array(1, record.secret) && scopes > 0 &&
+         scopes <= directory::kAllScopes;
 }
 
 bool get(const Statement& row, directory::PolicyRecord& record) {
@@ -210,6 +221,38 @@ bool get(const Statement& row, directory::PolicyRecord& record) {
   record.text = row.text(1);
   record.set_at = row.number(2);
   return record.revision > 0;
+}
+
+bool get(const Statement& row, directory::ServiceRecord& record) {
+  const std::int64_t id = row.number(0), highest = row.number(5), revision = row.number(10);
+  record.id = static_cast<std::uint32_t>(id);
+  record.name = row.text(1);
+  record.highest = static_cast<std::uint32_t>(highest);
+  record.created_at = row.number(7);
+  record.changed_at = row.number(8);
+  record.removed_at = row.number(9);
+  record.revision = static_cast<std::uint64_t>(revision);
+  auto current = directory::parse_version(row.octets(3));
+  if (!current) return false;
+  record.current = std::move(*current);
+  if (!row.is_null(4)) {
+    auto previous = directory::parse_version(row.octets(4));
+    if (!previous) return false;
+    record.previous = std::move(*previous);
+  }
+  const base::Bytes nodes = row.octets(6);
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return id > 0 && id <= kMost && highest >= 0 && highest <= kMost && revision > 0 &&
+         row.array(2, record.publisher) && !record.name.empty() &&
+         record.name.size() <= directory::kMaxServiceName &&
+         unpacked<16>(nodes,
+                      [&](std::array<std::uint8_t, 16> one) { record.nodes.push_back({one}); });
+}
+
+// Whether the octets are those is asked when they are used: a node does, too.
+bool get(const Statement& row, directory::PackageRecord& record) {
+  record.octets = std::make_shared<const base::Bytes>(row.octets(1));
+  return row.array(0, record.hash);
 }
 
 bool get(const Statement& row, directory::RegistrationRecord& record) {
@@ -250,6 +293,9 @@ constexpr char kNameColumns[] =
 constexpr char kTokenColumns[] =
     "id, secret, role, tags, label, created_at, expires_at, used_at, used_by";
 constexpr char kApiTokenColumns[] = "id, secret, label, scopes, created_at, expires_at";
+constexpr char kServiceColumns[] =
+    "id, name, publisher, current, previous, highest, nodes, created_at, changed_at, removed_at, "
+    "revision";
 constexpr char kSettingsColumns[] =
     "layer, label, domain, pool, pool_length, reserved, lifetime, forget_after";
 
@@ -272,7 +318,7 @@ std::string upsert(const std::string& table, const std::string& key, const std::
 const char* const kSchema = kSchemaText;
 
 const char* upgrade_to(int version) {
-  return version == 2 ? kNames : "";
+  return version == 2 ? kNames : version == 3 ? kServices : "";
 }
 
 base::Result<Rows> Rows::prepare(sqlite3* database) {
@@ -287,12 +333,16 @@ base::Result<Rows> Rows::prepare(sqlite3* database) {
       {&rows.put_policy_, upsert("policy", "id", "id, revision, body, set_at")},
       {&rows.put_registration_,
        upsert("registrations", "name", "name, sequence, until, registration")},
+      {&rows.put_service_, upsert("services", "id", kServiceColumns)},
+      {&rows.put_package_, upsert("packages", "hash", "hash, octets")},
       {&rows.drop_member_, "DELETE FROM members WHERE name = ?"},
       {&rows.drop_guest_, "DELETE FROM guests WHERE name = ?"},
       {&rows.drop_name_, "DELETE FROM names WHERE name = ?"},
       {&rows.drop_token_, "DELETE FROM tokens WHERE id = ?"},
       {&rows.drop_api_token_, "DELETE FROM api_tokens WHERE id = ?"},
       {&rows.drop_registration_, "DELETE FROM registrations WHERE name = ?"},
+      {&rows.drop_service_, "DELETE FROM services WHERE id = ?"},
+      {&rows.drop_package_, "DELETE FROM packages WHERE hash = ?"},
   };
   for (const auto& [statement, sql] : statements) {
     auto prepared = Statement::prepare(database, sql.c_str());
@@ -419,6 +469,27 @@ int Rows::put(const directory::RegistrationRecord& record) {
       .run();
 }
 
+int Rows::put(const directory::ServiceRecord& record) {
+  const base::Bytes current = directory::emit_version(record.current);
+  const base::Bytes previous =
+      record.previous ? directory::emit_version(*record.previous) : base::Bytes();
+  const base::Bytes nodes = packed(record.nodes);
+  put_service_.bind(std::int64_t{record.id}).bind(record.name).bind(record.publisher).bind(current);
+  if (record.previous) put_service_.bind(previous);
+  if (!record.previous) put_service_.bind_null();
+  return put_service_.bind(std::int64_t{record.highest})
+      .bind(nodes)
+      .bind(record.created_at)
+      .bind(record.changed_at)
+      .bind(record.removed_at)
+      .bind(signed_of(record.revision))
+      .run();
+}
+
+int Rows::put(const directory::PackageRecord& record) {
+  return put_package_.bind(record.hash).bind(*record.octets).run();
+}
+
 // With a member goes its registration, as in the core; a revoked one's is ignored there.
 int Rows::put(const directory::DropMember& drop) {
   const int result = drop_registration_.bind(drop.name.octets).run();
@@ -440,6 +511,13 @@ int Rows::put(const directory::DropRegistration& drop) {
   return drop_registration_.bind(drop.name.octets).run();
 }
 
+int Rows::put(const directory::DropService& drop) {
+  return drop_service_.bind(std::int64_t{drop.id}).run();
+}
+int Rows::put(const directory::DropPackage& drop) {
+  return drop_package_.bind(drop.hash).run();
+}
+
 base::Result<directory::Snapshot> Rows::read() {
   directory::Snapshot snapshot;
   std::vector<directory::Settings> settings;
@@ -454,6 +532,8 @@ base::Result<directory::Snapshot> Rows::read() {
   if (done)
     done = read_all(database_, "registrations", "name, sequence, until, registration",
                     snapshot.registrations);
+  if (done) done = read_all(database_, "services", kServiceColumns, snapshot.services);
+  if (done) done = read_all(database_, "packages", "hash, octets", snapshot.packages);
   if (!done) return tl::unexpected(done.error());
   if (!settings.empty()) snapshot.settings = std::move(settings.front());
   if (!policies.empty()) snapshot.policy = std::move(policies.front());

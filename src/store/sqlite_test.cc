@@ -83,6 +83,22 @@ std::vector<directory::Change> one_of_each(World& world) {
                   .has_value());
   EXPECT_TRUE(world.settle(world.authority->delegate_name({"web", {"alice"}, 0}, kNow + 1)));
   EXPECT_TRUE(world.settle(world.authority->create_api_token({"ci", 5, kDay}, kNow)).has_value());
+  directory::PublishRequest service;
+  service.id = 0xffffffff;
+  service.name = "hello";
+  service.version = 7;
+  service.publisher = world.random.bytes<32>();
+  service.package = std::make_shared<const base::Bytes>(base::Bytes(9000, 0xab));
+  service.config = {{"limit", "3"}, {"text", std::string("\0x", 2)}};
+  service.nodes = {gate.name, alice.name};
+  EXPECT_TRUE(world.settle(world.authority->publish(service, kNow)).has_value());
+  service.version = 8;
+  service.package = std::make_shared<const base::Bytes>(base::Bytes(9001, 0xcd));
+  EXPECT_TRUE(world.settle(world.authority->publish(service, kNow)).has_value());
+  service.id = 0x80000001;
+  service.name = "gone";
+  EXPECT_TRUE(world.settle(world.authority->publish(service, kNow)).has_value());
+  EXPECT_TRUE(world.settle(world.authority->remove_service("gone", kNow + 1)).has_value());
   EXPECT_TRUE(
       world.settle(world.authority->set_policy("deny * *  # \xc3\xa4\n", kNow)).has_value());
 
@@ -99,6 +115,8 @@ std::vector<directory::Change> one_of_each(World& world) {
   add(snapshot.tokens);
   add(snapshot.api_tokens);
   add(snapshot.registrations);
+  add(snapshot.services);
+  add(snapshot.packages);
   return changes;
 }
 
@@ -111,6 +129,8 @@ void expect_same(const directory::Snapshot& a, const directory::Snapshot& b) {
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.api_tokens, b.api_tokens);
   EXPECT_EQ(a.registrations, b.registrations);
+  EXPECT_EQ(a.services, b.services);
+  EXPECT_EQ(a.packages, b.packages);
 }
 
 TEST_F(SqliteTest, ANewStoreIsEmptyAndPrivate) {
@@ -227,28 +247,34 @@ TEST_F(SqliteTest, OtherFilesAreRefused) {
 
 TEST_F(SqliteTest, AStoreOfANewerVersionIsLeftAlone) {
   open().reset();
-  sql("PRAGMA user_version = 3;");
+  sql("PRAGMA user_version = 4;");
   const auto opened = SqliteStore::open({path, "", true});
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, code(error::kStoreNewer));
-  EXPECT_NE(opened.error().message.find("version is 3"), std::string::npos);
+  EXPECT_NE(opened.error().message.find("version is 4"), std::string::npos);
 }
 
 // As version 1 of the program has left it.
-constexpr char kVersion1[] = "DROP TABLE names; PRAGMA user_version = 1;";
+constexpr char kVersion1[] =
+    "DROP TABLE names; DROP TABLE services; DROP TABLE packages; PRAGMA user_version = 1;";
 
 TEST_F(SqliteTest, AStoreOfVersion1IsUpgraded) {
   World world;
   const auto changes = one_of_each(world);
   std::vector<directory::Change> old;
   for (const auto& change : changes)
-    if (!std::holds_alternative<directory::NameRecord>(change)) old.push_back(change);
+    if (!std::holds_alternative<directory::NameRecord>(change) &&
+        !std::holds_alternative<directory::ServiceRecord>(change) &&
+        !std::holds_alternative<directory::PackageRecord>(change))
+      old.push_back(change);
   ASSERT_TRUE(open()->commit(old).has_value());
   sql(kVersion1);
   auto store = open();
   ASSERT_NE(store, nullptr);
   directory::Snapshot expected = world.store.snapshot();
   expected.names.clear();
+  expected.services.clear();
+  expected.packages.clear();
   expect_same(*store->load(), expected);
   ASSERT_TRUE(store->commit(changes).has_value());
   store.reset();
@@ -300,7 +326,9 @@ TEST_F(SqliteTest, RowsThatAreNoRecordsAreSaid) {
         "UPDATE names SET delegations = x'0107' WHERE label = 'web'",
         "UPDATE tokens SET used_by = x'11'", "UPDATE api_tokens SET scopes = 99",
         "UPDATE settings SET pool_length = 4000", "UPDATE policy SET revision = 0",
-        "UPDATE registrations SET name = x''"}) {
+        "UPDATE registrations SET name = x''", "UPDATE services SET current = x'00'",
+        "UPDATE services SET id = -1 WHERE name = 'hello'", "UPDATE services SET publisher = x'00'",
+        "UPDATE packages SET hash = x'00' WHERE length(octets) = 9000"}) {
     std::filesystem::remove(path);
     std::filesystem::remove(path + "-wal");
     ASSERT_TRUE(open()->commit(changes).has_value());

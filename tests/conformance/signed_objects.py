@@ -10,6 +10,7 @@ import ed25519
 CERTIFICATE, DELEGATION, REGISTRATION, GRANT, POLICY = 1, 2, 3, 4, 5
 NAME_CERTIFICATE, MEMBER_DELEGATION = 6, 7
 GUEST_PLACE = 8
+CATALOGUE = 9
 SUITE_ED25519, SUITE_SHARED, SUITE_GUEST_X25519 = 1, 2, 128
 ROLE_HOST, ROLE_NODE = 1, 2
 NAME_SHARED, NAME_SERVICE = 1, 2
@@ -92,6 +93,7 @@ _FIELDS = {
         ("not_before", "u64"), ("not_after", "u64"),
     ),
     GUEST_PLACE: (("layer", 32), ("guest", 16), ("node", 16), ("sequence", "u64"), ("not_after", "u64")),
+    CATALOGUE: (("layer", 32), ("revision", "u64"), ("issued_at", "u64"), ("digest", 32), ("issuer", 32)),
     POLICY: (("layer", 32), ("revision", "u64"), ("issued_at", "u64"), ("digest", 32), ("issuer", 32)),
 }  # fmt: skip
 

@@ -4,16 +4,18 @@
 
 #include "base/error_codes.h"
 #include "cli/kit/kit.h"
-#include "cli/kit/package.h"
 #include "cli/kit/workshop.h"
 #include "io/files.h"
 #include "runtime/files.h"
+#include "service/packages/package.h"
 
 namespace entresol::cli::kit {
 namespace {
 
 namespace code = base::code;
 namespace fs = std::filesystem;
+using service::packages::Package;
+using service::packages::SourceDigest;
 
 constexpr std::size_t kMaxSource = 4 << 20;
 
@@ -55,7 +57,7 @@ base::Result<base::Bytes> packed(const Project& project, const std::string& key_
   auto sources = digests(project);
   if (!sources) return tl::unexpected(sources.error());
   package.sources = std::move(*sources);
-  return sign_package(std::move(package), identity->identity);
+  return service::packages::sign_package(std::move(package), identity->identity);
 }
 
 // What it asks to see of each packet.
@@ -100,7 +102,7 @@ int pack(const Global& global, const std::string& folder, const std::string& key
 int inspect(const Global& global, const std::string& file) {
   auto octets = io::read_file(file, Package::kMaxSize);
   if (!octets) return report(global, octets.error());
-  auto package = parse_package(*octets);
+  auto package = service::packages::parse_package(*octets);
   if (!package) {
     package.error().message = file + ": " + package.error().message;
     return report(global, package.error());

@@ -100,6 +100,20 @@ struct DelegateRequest {
   std::uint8_t weight = 1;  // 0 takes back
 };
 
+// What the controller has read in a package, whose signature and manifest it has verified.
+struct PublishRequest {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t version = 0;
+  Key publisher{};
+  crypto::Hash256 module{};
+  std::shared_ptr<const base::Bytes> package;    // never null
+  std::map<std::string, std::string> config;     // that holds from now on
+  std::optional<std::vector<wire::Name>> nodes;  // empty: every node; none: as before
+  bool upgrade = false;                          // the service has to be there
+  bool in_registry = false;                      // the operator's file names id, name and publisher
+};
+
 struct ApiTokenRequest {
   std::string label;
   Scopes scopes = 0;
@@ -136,7 +150,13 @@ struct PolicyItem {
   base::Bytes statement;  // the chain that signs both
   friend bool operator==(const PolicyItem&, const PolicyItem&) = default;
 };
-using Item = std::variant<MemberItem, GuestItem, NameItem, RevokedItem, PolicyItem>;
+struct CatalogueItem {
+  std::uint64_t revision = 0;
+  base::Bytes catalogue;  // catalogue.h
+  base::Bytes statement;  // the chain that signs it
+  friend bool operator==(const CatalogueItem&, const CatalogueItem&) = default;
+};
+using Item = std::variant<MemberItem, GuestItem, NameItem, RevokedItem, PolicyItem, CatalogueItem>;
 
 // Items replace what was known under their name. Nothing is said by absence: what is known ends at its own end, or by a
 // RevokedItem. A name whose MemberItem, GuestItem or NameItem comes after its RevokedItem is admitted again.
@@ -202,6 +222,16 @@ class Authority {
   // for several times in a certificate's lifetime. Nothing while the controller may not issue. The answer counts names.
   Outcome<std::size_t> renew_names(base::UnixSeconds now) const;
 
+  // --- services (authority_services.cc) ---
+  // A new service, a higher version of one, or other values or nodes; the same again changes nothing. kServiceTaken,
+  // kServiceId, kServiceVersion, kServiceFull; with `upgrade` kServiceUnpublished.
+  Outcome<ServiceRecord> publish(const PublishRequest& request, base::UnixSeconds now) const;
+  // The version before takes the present one's place, and the other way round. kServiceUnpublished, kServiceVersion (there is
+  // none).
+  Outcome<ServiceRecord> roll_back(std::string_view name, base::UnixSeconds now) const;
+  // Its id stays its publisher's. kServiceUnpublished.
+  Outcome<ServiceRecord> remove_service(std::string_view name, base::UnixSeconds now) const;
+
   // --- policy, settings ---
   // The same text again changes nothing. kConfigBadValue if it is too long, and the check's errors.
   Outcome<PolicyRecord> set_policy(std::string text, base::UnixSeconds now) const;
@@ -248,6 +278,12 @@ class Authority {
   const std::map<TokenId, TokenRecord>& tokens() const { return tokens_; }
   const std::map<TokenId, ApiTokenRecord>& api_tokens() const { return api_tokens_; }
   const std::map<wire::Name, RegistrationRecord>& registrations() const { return registrations_; }
+  // By id, those that were removed among them.
+  const std::map<std::uint32_t, ServiceRecord>& services() const { return services_; }
+  std::uint64_t catalogue_revision() const { return catalogue_revision_; }  // 0: there was none
+  // Null if there is none that is not removed.
+  const ServiceRecord* find_service(std::string_view name) const;
+  const PackageRecord* find_package(const crypto::Hash256& hash) const;
   // Until when certificates can be issued; 0: for ever, by the root itself.
   base::UnixSeconds issues_until() const {
     return issuer_.delegation.empty() ? 0 : delegated_.not_after;
@@ -259,7 +295,7 @@ class Authority {
   const NameRecord* find_name(std::string_view who) const;
 
  private:
-  enum class Subject : std::uint8_t { kMember, kGuest, kName, kRevoked, kPolicy };
+  enum class Subject : std::uint8_t { kMember, kGuest, kName, kRevoked, kPolicy, kServices };
   using Visible = std::pair<Subject, wire::Name>;
 
   Authority(Issuer issuer, base::RandomSource& random, PolicyCheck policy_check)
@@ -296,6 +332,15 @@ class Authority {
                                   base::UnixSeconds now) const;
   void withdraw_all(const wire::Name& member, base::UnixSeconds now,
                     std::vector<Change>& changes) const;
+  base::Result<void> check_owner(const PublishRequest& request) const;
+  base::Result<void> check_version(const ServiceRecord& known, const PublishRequest& request,
+                                   const crypto::Hash256& package) const;
+  base::Result<void> check_room(const ServiceRecord& next, bool fresh) const;
+  Outcome<ServiceRecord> change_service(ServiceRecord next, std::vector<Change> changes,
+                                        base::UnixSeconds now) const;
+  std::vector<CatalogueEntry> catalogue() const;
+  CatalogueItem catalogue_item() const;
+  void note_services();
   bool forgettable(const MemberRecord& member, base::UnixSeconds now) const;
   bool forgettable(const GuestRecord& guest, base::UnixSeconds now) const;
   static bool forgettable(const NameRecord& name, base::UnixSeconds now);
@@ -311,12 +356,16 @@ class Authority {
   void put(const ApiTokenRecord& record);
   void put(const PolicyRecord& record);
   void put(const RegistrationRecord& record);
+  void put(const ServiceRecord& record);
+  void put(const PackageRecord& record);
   void put(const DropMember& drop);
   void put(const DropGuest& drop);
   void put(const DropName& drop);
   void put(const DropToken& drop);
   void put(const DropApiToken& drop);
   void put(const DropRegistration& drop);
+  void put(const DropService& drop);
+  void put(const DropPackage& drop);
   void unindex(const std::string& label, const Ipv4& ipv4, const wire::Name& name);
   void touch(const Visible& visible);
   void hide(const Visible& visible);
@@ -335,6 +384,10 @@ class Authority {
   std::map<TokenId, TokenRecord> tokens_;
   std::map<TokenId, ApiTokenRecord> api_tokens_;
   std::map<wire::Name, RegistrationRecord> registrations_;
+  std::map<std::uint32_t, ServiceRecord> services_;
+  std::map<crypto::Hash256, PackageRecord> packages_;
+  std::uint64_t catalogue_revision_ = 0;
+  base::UnixSeconds catalogue_issued_at_ = 0;
 
   std::map<std::string, wire::Name, std::less<>> by_label_;  // all that have one, not the revoked
   std::map<crypto::Hash256, TokenId> by_secret_;

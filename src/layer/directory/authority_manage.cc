@@ -179,9 +179,10 @@ Outcome<void> Authority::set_settings(const Settings& settings) const {
 
 Outcome<NewApiToken> Authority::create_api_token(const ApiTokenRequest& request,
                                                  UnixSeconds now) const {
-  constexpr Scopes kAll = 15;
-  if (request.scopes == 0 || (request.scopes & ~kAll) != 0)
-    return {base::fail(code::kConfigBadValue, "scopes are of read, admit, policy and admin"), {}};
+  if (request.scopes == 0 || (request.scopes & ~kAllScopes) != 0)
+    return {
+        base::fail(code::kConfigBadValue, "scopes are of read, admit, policy, services and admin"),
+        {}};
   if (auto fits = check_label(request.label); !fits) return {error_of(fits), {}};
   if (request.lifetime != 0)
     if (auto fits = check_lifetime(request.lifetime); !fits) return {error_of(fits), {}};

@@ -200,7 +200,7 @@ TEST_F(ManageTest, ApiTokensHaveScopes) {
   EXPECT_EQ(check(reader.text, Scope::kRead, kNow + kHour), code(error::kApiTokenUnknown));
   EXPECT_EQ(check(reader.text + " ", Scope::kRead, kNow), code(error::kApiTokenUnknown));
   EXPECT_EQ(check("", Scope::kRead, kNow), code(error::kApiTokenUnknown));
-  for (Scope scope : {Scope::kRead, Scope::kAdmit, Scope::kPolicy, Scope::kAdmin})
+  for (Scope scope : {Scope::kRead, Scope::kAdmit, Scope::kPolicy, Scope::kServices, Scope::kAdmin})
     EXPECT_EQ(check(admin.text, scope, kNow + 3650 * kDay), "");
   EXPECT_EQ(check(both.text, Scope::kPolicy, kNow), "");
   EXPECT_EQ(check(both.text, Scope::kRead, kNow), code(error::kScopeMissing));
@@ -213,7 +213,7 @@ TEST_F(ManageTest, ApiTokensHaveScopes) {
             code(error::kApiTokenUnknown));
   EXPECT_EQ(code_of(authority().create_api_token({"ci", 0, 0}, kNow).answer),
             code(error::kConfigBadValue));
-  EXPECT_EQ(code_of(authority().create_api_token({"ci", 16, 0}, kNow).answer),
+  EXPECT_EQ(code_of(authority().create_api_token({"ci", 32, 0}, kNow).answer),
             code(error::kConfigBadValue));
   EXPECT_EQ(*world.settle(authority().expire(kNow + kHour + kDay)), 1u);
   EXPECT_EQ(authority().api_tokens().size(), 1u);

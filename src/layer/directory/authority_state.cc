@@ -89,6 +89,8 @@ base::Result<Authority> Authority::open(Issuer issuer, const Snapshot& snapshot,
   for (const auto& record : snapshot.guests) authority.put(record);
   for (const auto& record : snapshot.names) authority.put(record);
   for (const auto& record : snapshot.registrations) authority.put(record);
+  for (const auto& record : snapshot.packages) authority.put(record);
+  for (const auto& record : snapshot.services) authority.put(record);
   return authority;
 }
 
@@ -114,6 +116,10 @@ std::vector<Change> Authority::inverse(const Change& change) const {
     std::vector<Change> operator()(const DropApiToken& r) const { return api_token(r.id); }
     std::vector<Change> operator()(const RegistrationRecord& r) const { return lease(r.name); }
     std::vector<Change> operator()(const DropRegistration& r) const { return lease(r.name); }
+    std::vector<Change> operator()(const ServiceRecord& r) const { return service(r.id); }
+    std::vector<Change> operator()(const DropService& r) const { return service(r.id); }
+    std::vector<Change> operator()(const PackageRecord& r) const { return package(r.hash); }
+    std::vector<Change> operator()(const DropPackage& r) const { return package(r.hash); }
     // It takes its registration with it.
     std::vector<Change> member(const wire::Name& name) const {
       std::vector<Change> out = as_it_is(of.members_, name, DropMember{name});
@@ -135,6 +141,12 @@ std::vector<Change> Authority::inverse(const Change& change) const {
     }
     std::vector<Change> lease(const wire::Name& name) const {
       return as_it_is(of.registrations_, name, DropRegistration{name});
+    }
+    std::vector<Change> service(std::uint32_t id) const {
+      return as_it_is(of.services_, id, DropService{id});
+    }
+    std::vector<Change> package(const crypto::Hash256& hash) const {
+      return as_it_is(of.packages_, hash, DropPackage{hash});
     }
   };
   return std::visit(Inverse{*this}, change);
@@ -328,6 +340,8 @@ std::optional<Item> Authority::item(const Visible& visible, UnixSeconds now) con
     }
     case Subject::kPolicy:
       return PolicyItem{policy_.revision, policy_.text, policy_statement()};
+    case Subject::kServices:
+      return catalogue_item();
   }
   return std::nullopt;
 }

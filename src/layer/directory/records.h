@@ -13,6 +13,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "layer/directory/address_pool.h"
+#include "layer/directory/catalogue.h"
 #include "layer/membership/object.h"
 #include "wire/name.h"
 
@@ -137,7 +138,8 @@ struct NameRecord {
 };
 
 // What a bearer of an API token may do; kAdmin includes the others.
-enum class Scope : std::uint8_t { kRead = 1, kAdmit = 2, kPolicy = 4, kAdmin = 8 };
+enum class Scope : std::uint8_t { kRead = 1, kAdmit = 2, kPolicy = 4, kAdmin = 8, kServices = 16 };
+inline constexpr std::uint8_t kAllScopes = 31;
 using Scopes = std::uint8_t;  // of their bits
 
 struct ApiTokenRecord {
@@ -184,11 +186,18 @@ struct DropApiToken {
 struct DropRegistration {
   wire::Name name;
 };
+struct DropService {
+  std::uint32_t id = 0;
+};
+struct DropPackage {
+  crypto::Hash256 hash{};
+};
 
-// A record replaces what had its key (name, id; there is one of settings and of policy).
+// A record replaces what had its key (name, id, hash; there is one of settings and of policy).
 using Change = std::variant<Settings, MemberRecord, GuestRecord, NameRecord, TokenRecord,
-                            ApiTokenRecord, PolicyRecord, RegistrationRecord, DropMember, DropGuest,
-                            DropName, DropToken, DropApiToken, DropRegistration>;
+                            ApiTokenRecord, PolicyRecord, RegistrationRecord, ServiceRecord,
+                            PackageRecord, DropMember, DropGuest, DropName, DropToken, DropApiToken,
+                            DropRegistration, DropService, DropPackage>;
 
 // Whether it has to be on disk before somebody hears of it.
 inline bool is_durable(const Change& change) {

@@ -1,5 +1,6 @@
 // When a member asks its controller for what: a new certificate before the old one ends, to be registered whenever its own
-// registration has changed, which nodes there are, and (a node) what has changed in the layer and to keep what it has lost. Whoever runs it makes the
+// registration has changed, which nodes there are, and (a node) what has changed in the layer to keep what it has lost, packages of
+// services, and to hear what became of them. Whoever runs it makes the
 // requests and says how they went.
 //
 // Pure. Each kind of request is made once at a time; one that failed is made again after a time that doubles, from a second
@@ -13,8 +14,8 @@
 
 namespace entresol::layer::directory {
 
-enum class Ask : std::uint8_t { kRenew, kRegister, kNodes, kWatch, kHandIn };
-inline constexpr std::size_t kAsks = 5;
+enum class Ask : std::uint8_t { kRenew, kRegister, kNodes, kWatch, kHandIn, kPackage, kReport };
+inline constexpr std::size_t kAsks = 7;
 
 class Registrar {
  public:
@@ -28,6 +29,9 @@ class Registrar {
   void registration_changed() { want(Ask::kRegister); }
   // A node's: the controller has lost registrations that are known here.
   void hand_in_wanted() { want(Ask::kHandIn); }
+  // A node's: a package of a service is lacking; what its services do is another thing than it has said.
+  void package_wanted() { want(Ask::kPackage); }
+  void report_wanted() { want(Ask::kReport); }
   // None of the nodes that are known can be reached.
   void nodes_wanted() { want(Ask::kNodes); }
 

@@ -19,6 +19,8 @@ struct Snapshot {
   std::vector<ApiTokenRecord> api_tokens;
   std::vector<RegistrationRecord> registrations;  // those that were not lost
   std::optional<PolicyRecord> policy;
+  std::vector<ServiceRecord> services;  // those that were removed among them
+  std::vector<PackageRecord> packages;
 };
 
 class Store {

@@ -53,6 +53,8 @@ class MemoryStore final : public Store {
     fill(out.tokens, tokens_);
     fill(out.api_tokens, api_tokens_);
     fill(out.registrations, registrations_);
+    fill(out.services, services_);
+    fill(out.packages, packages_);
     return out;
   }
 
@@ -72,6 +74,10 @@ class MemoryStore final : public Store {
   void put(const TokenRecord& record) { tokens_[record.id] = record; }
   void put(const ApiTokenRecord& record) { api_tokens_[record.id] = record; }
   void put(const RegistrationRecord& record) { registrations_[record.name] = record; }
+  void put(const ServiceRecord& record) { services_[record.id] = record; }
+  void put(const PackageRecord& record) { packages_[record.hash] = record; }
+  void put(const DropService& drop) { services_.erase(drop.id); }
+  void put(const DropPackage& drop) { packages_.erase(drop.hash); }
   void put(const DropMember& drop) {
     members_.erase(drop.name);
     registrations_.erase(drop.name);
@@ -90,6 +96,8 @@ class MemoryStore final : public Store {
   std::map<TokenId, TokenRecord> tokens_;
   std::map<TokenId, ApiTokenRecord> api_tokens_;
   std::map<wire::Name, RegistrationRecord> registrations_;
+  std::map<std::uint32_t, ServiceRecord> services_;
+  std::map<crypto::Hash256, PackageRecord> packages_;
 };
 
 // Somebody with an identity key.

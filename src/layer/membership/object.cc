@@ -206,17 +206,18 @@ struct Codec<Grant> {
   }
 };
 
-template <>
-struct Codec<PolicyStatement> {
-  static constexpr Kind kKind = Kind::kPolicy;
-  static void emit(const PolicyStatement& body, ObjectWriter& out) {
+// Both say the same of something that travels beside them.
+template <typename Statement, Kind kOf>
+struct StatementCodec {
+  static constexpr Kind kKind = kOf;
+  static void emit(const Statement& body, ObjectWriter& out) {
     out.bytes(body.layer);
     out.u64(body.revision);
     out.u64(static_cast<std::uint64_t>(body.issued_at));
     out.bytes(body.digest);
     out.bytes(body.issuer);
   }
-  static const char* parse(ByteReader& in, PolicyStatement& body) {
+  static const char* parse(ByteReader& in, Statement& body) {
     body.layer = in.array<32>();
     body.revision = in.u64();
     body.issued_at = static_cast<base::UnixSeconds>(in.u64());
@@ -225,6 +226,10 @@ struct Codec<PolicyStatement> {
     return nullptr;
   }
 };
+template <>
+struct Codec<PolicyStatement> : StatementCodec<PolicyStatement, Kind::kPolicy> {};
+template <>
+struct Codec<CatalogueStatement> : StatementCodec<CatalogueStatement, Kind::kCatalogue> {};
 
 template <>
 struct Codec<NameCertificate> {
@@ -384,6 +389,7 @@ template struct Signed<Delegation>;
 template struct Signed<Registration>;
 template struct Signed<Grant>;
 template struct Signed<PolicyStatement>;
+template struct Signed<CatalogueStatement>;
 template struct Signed<NameCertificate>;
 template struct Signed<MemberDelegation>;
 template struct Signed<GuestPlace>;
@@ -403,6 +409,10 @@ base::Result<Signed<Grant>> sign(const Grant& body, const crypto::Ed25519KeyPair
 }
 base::Result<Signed<PolicyStatement>> sign(const PolicyStatement& body,
                                            const crypto::Ed25519KeyPair& key) {
+  return sign_object(body, key);
+}
+base::Result<Signed<CatalogueStatement>> sign(const CatalogueStatement& body,
+                                              const crypto::Ed25519KeyPair& key) {
   return sign_object(body, key);
 }
 base::Result<Signed<NameCertificate>> sign(const NameCertificate& body,
@@ -425,7 +435,7 @@ base::Result<Extent> extent(ByteView bytes) {
   std::size_t size = kHead + in.u16() + crypto::kEd25519SignatureSize;
   if (!in.ok()) return malformed("shorter than its head");
   if (version != kVersion) return malformed("version is not 1");
-  if (kind < 1 || kind > 8) return malformed("unknown kind");
+  if (kind < 1 || kind > 9) return malformed("unknown kind");
   if (size > kMaxObject) return malformed("longer than 4096 octets");
   if (size > bytes.size()) return malformed("ends before its signature");
   return Extent{static_cast<Kind>(kind), size};
@@ -445,6 +455,9 @@ base::Result<Signed<Grant>> parse_grant(ByteView bytes) {
 }
 base::Result<Signed<PolicyStatement>> parse_policy(ByteView bytes) {
   return parse_object<PolicyStatement>(bytes);
+}
+base::Result<Signed<CatalogueStatement>> parse_catalogue_statement(ByteView bytes) {
+  return parse_object<CatalogueStatement>(bytes);
 }
 base::Result<Signed<NameCertificate>> parse_name_certificate(ByteView bytes) {
   return parse_object<NameCertificate>(bytes);

@@ -40,7 +40,8 @@ enum class Kind : std::uint8_t {
   kPolicy = 5,
   kNameCertificate = 6,
   kMemberDelegation = 7,
-  kGuestPlace = 8
+  kGuestPlace = 8,
+  kCatalogue = 9
 };
 enum class Role : std::uint8_t { kHost = 1, kNode = 2 };
 
@@ -109,6 +110,15 @@ struct PolicyStatement {
 };
 crypto::Hash256 policy_digest(std::string_view text);
 
+// That octets are the catalogue of the layer's services (layer/directory/catalogue.h), which travel beside it.
+struct CatalogueStatement {
+  LayerId layer{};
+  std::uint64_t revision = 0;
+  base::UnixSeconds issued_at = 0;
+  crypto::Hash256 digest{};  // SHA-256 of the catalogue
+  Key issuer{};
+};
+
 // Where a guest is: its registration, which its node signs under the grant, since the guest cannot.
 struct GuestPlace {
   LayerId layer{};
@@ -169,6 +179,8 @@ base::Result<Signed<Registration>> sign(const Registration& body,
 base::Result<Signed<Grant>> sign(const Grant& body, const crypto::Ed25519KeyPair& key);
 base::Result<Signed<PolicyStatement>> sign(const PolicyStatement& body,
                                            const crypto::Ed25519KeyPair& key);
+base::Result<Signed<CatalogueStatement>> sign(const CatalogueStatement& body,
+                                              const crypto::Ed25519KeyPair& key);
 base::Result<Signed<NameCertificate>> sign(const NameCertificate& body,
                                            const crypto::Ed25519KeyPair& key);
 base::Result<Signed<GuestPlace>> sign(const GuestPlace& body, const crypto::Ed25519KeyPair& key);
@@ -188,6 +200,7 @@ base::Result<Signed<Delegation>> parse_delegation(base::ByteView bytes);
 base::Result<Signed<Registration>> parse_registration(base::ByteView bytes);
 base::Result<Signed<Grant>> parse_grant(base::ByteView bytes);
 base::Result<Signed<PolicyStatement>> parse_policy(base::ByteView bytes);
+base::Result<Signed<CatalogueStatement>> parse_catalogue_statement(base::ByteView bytes);
 base::Result<Signed<NameCertificate>> parse_name_certificate(base::ByteView bytes);
 base::Result<Signed<GuestPlace>> parse_guest_place(base::ByteView bytes);
 base::Result<Signed<MemberDelegation>> parse_member_delegation(base::ByteView bytes);

@@ -25,6 +25,22 @@ base::Result<Body> believe(const base::Result<Signed<Body>>& object, const Layer
   return body;
 }
 
+// Of what travels beside the statement, by its digest. `what` is for people.
+template <typename Body>
+base::Result<Body> believe_about(const base::Result<Signed<Body>>& object, const LayerId& layer,
+                                 const Key& issuer, const crypto::Hash256& digest,
+                                 const std::string& what) {
+  if (!object) return tl::unexpected(object.error());
+  const Body& body = object->body;
+  if (body.layer != layer) return base::fail(code::kWrongLayer, what + " of another layer");
+  if (body.issuer != issuer || !object->signed_by(issuer))
+    return base::fail(code::kCertificateUntrusted,
+                      what + " is not signed by the root or by an operator of it");
+  if (body.digest != digest)
+    return base::fail(code::kCertificateUntrusted, what + " is not the one that was signed");
+  return body;
+}
+
 }  // namespace
 
 base::Result<Trust::Issuer> Trust::resolve_issuer(base::ByteView chain,
@@ -68,16 +84,16 @@ base::Result<PolicyStatement> Trust::policy(base::ByteView chain, std::string_vi
                                             base::UnixSeconds now) const {
   auto issuer = resolve_issuer(chain, now);
   if (!issuer) return tl::unexpected(issuer.error());
-  auto object = parse_policy(issuer->object);
-  if (!object) return tl::unexpected(object.error());
-  const PolicyStatement& body = object->body;
-  if (body.layer != layer_) return base::fail(code::kWrongLayer, "policy of another layer");
-  if (body.issuer != issuer->key || !object->signed_by(issuer->key))
-    return base::fail(code::kCertificateUntrusted,
-                      "policy is not signed by the root or by an operator of it");
-  if (body.digest != policy_digest(text))
-    return base::fail(code::kCertificateUntrusted, "policy's text is not the one that was signed");
-  return body;
+  return believe_about(parse_policy(issuer->object), layer_, issuer->key, policy_digest(text),
+                       "policy");
+}
+
+base::Result<CatalogueStatement> Trust::catalogue(base::ByteView chain, base::ByteView octets,
+                                                  base::UnixSeconds now) const {
+  auto issuer = resolve_issuer(chain, now);
+  if (!issuer) return tl::unexpected(issuer.error());
+  return believe_about(parse_catalogue_statement(issuer->object), layer_, issuer->key,
+                       crypto::sha256(octets), "catalogue of services");
 }
 
 base::Result<Registration> Trust::registration(base::ByteView bytes, const Certificate& of,

@@ -23,6 +23,9 @@ class Trust {
   // What the chain says of `text`. kCertificateUntrusted too if it is about another text.
   base::Result<PolicyStatement> policy(base::ByteView chain, std::string_view text,
                                        base::UnixSeconds now) const;
+  // What the chain says of a catalogue's octets; errors the same.
+  base::Result<CatalogueStatement> catalogue(base::ByteView chain, base::ByteView octets,
+                                             base::UnixSeconds now) const;
   // A registration is believed if the certified identity signed it, for its own name, and its lease has not ended.
   base::Result<Registration> registration(base::ByteView bytes, const Certificate& of,
                                           base::UnixSeconds now) const;

@@ -1,11 +1,11 @@
-#include "cli/kit/package.h"
+#include "service/packages/package.h"
 
 #include <algorithm>
 #include <string_view>
 
 #include "base/error_codes.h"
 
-namespace entresol::cli::kit {
+namespace entresol::service::packages {
 namespace {
 
 constexpr std::string_view kMagic = "ESVC";
@@ -93,4 +93,4 @@ base::Result<Package> parse_package(base::ByteView octets) {
   return out;
 }
 
-}  // namespace entresol::cli::kit
+}  // namespace entresol::service::packages

@@ -12,7 +12,7 @@
 #include "crypto/ed25519.h"
 #include "crypto/hash.h"
 
-namespace entresol::cli::kit {
+namespace entresol::service::packages {
 
 struct SourceDigest {
   std::string file;  // within the service's folder
@@ -38,4 +38,4 @@ base::Bytes sign_package(Package package, const crypto::Ed25519KeyPair& key);
 // kKitPackage: of another form, or not signed by the publisher that it names. Whether to trust that one is another question.
 base::Result<Package> parse_package(base::ByteView octets);
 
-}  // namespace entresol::cli::kit
+}  // namespace entresol::service::packages

@@ -1,8 +1,8 @@
-#include "cli/kit/package.h"
+#include "service/packages/package.h"
 
 #include <gtest/gtest.h>
 
-namespace entresol::cli::kit {
+namespace entresol::service::packages {
 namespace {
 
 crypto::Ed25519KeyPair key(std::uint8_t seed) {
@@ -57,4 +57,4 @@ TEST(Package, NamesOfSourcesStayInTheFolder) {
 }
 
 }  // namespace
-}  // namespace entresol::cli::kit
+}  // namespace entresol::service::packages
