@@ -43,18 +43,21 @@ std::int32_t StableStore::changed(std::optional<Before::value_type> before, std:
 std::int32_t StableStore::put(std::string_view key, base::ByteView value, base::Duration lifetime,
                               base::TimePoint now) {
   if (const std::int32_t refused = may_change(); refused != 0) return refused;
-  return changed(remember(key), store_.put(key, value, lifetime, now));
+  auto before = remember(key);
+  return changed(std::move(before), store_.put(key, value, lifetime, now));
 }
 
 std::int32_t StableStore::swap(std::string_view key, const std::optional<base::ByteView>& expected,
                                base::ByteView value, base::Duration lifetime, base::TimePoint now) {
   if (const std::int32_t refused = may_change(); refused != 0) return refused;
-  return changed(remember(key), store_.swap(key, expected, value, lifetime, now));
+  auto before = remember(key);
+  return changed(std::move(before), store_.swap(key, expected, value, lifetime, now));
 }
 
 std::int32_t StableStore::remove(std::string_view key, base::TimePoint now) {
   if (const std::int32_t refused = may_change(); refused != 0) return refused;
-  return changed(remember(key), store_.remove(key, now) ? 0 : ENTRESOL_NOT_FOUND);
+  auto before = remember(key);
+  return changed(std::move(before), store_.remove(key, now) ? 0 : ENTRESOL_NOT_FOUND);
 }
 
 void StableStore::commit() {
