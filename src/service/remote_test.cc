@@ -572,7 +572,7 @@ TEST_F(ReplaceTest, AStoreThatDoesNotFitIsAReasonNotToTakeOver) {
   pass();
   finish();
   ASSERT_TRUE(*outcome_);
-  EXPECT_NE((*outcome_)->what.find("ephemeral"), std::string::npos);
+  EXPECT_NE((*outcome_)->what.find("stores"), std::string::npos);
   EXPECT_NE(thread_.find(0), nullptr);
 }
 
