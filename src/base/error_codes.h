@@ -88,7 +88,7 @@ inline constexpr std::string_view kKitExists = "E0725";   // the folder of a new
 inline constexpr std::string_view kKitPackage = "E0726";  // no package, damaged, or not signed
 // Services of a layer (075x).
 inline constexpr std::string_view kServiceUnpublished = "E0750";  // the layer has none of that name
-inline constexpr std::string_view kServiceTaken = "E0751";    // id or name is another's
+inline constexpr std::string_view kServiceTaken = "E0751";        // id or name is another's
 inline constexpr std::string_view kServiceVersion = "E0752";  // not higher, or none to go back to
 inline constexpr std::string_view kServiceId = "E0753";       // a public id, not in the registry
 inline constexpr std::string_view kServiceFull = "E0754";     // more than a layer has room for

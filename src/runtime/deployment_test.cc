@@ -35,7 +35,8 @@ class DeploymentTest : public ::testing::Test {
     loop = std::move(*io::EventLoop::create());
     dispatcher = std::make_unique<service::Dispatcher>();
     runner = std::make_unique<ModuleRunner>(
-        *loop, *dispatcher, [](std::uint32_t, const std::string&, const std::string&) {});
+        *loop, *dispatcher, folder + "/stable.db",
+        [](std::uint32_t, const std::string&, const std::string&) {});
     std::array<std::uint8_t, 32> seed{1};
     runner->set_cache(std::make_unique<CodeCache>(folder + "/code", crypto::ed25519_keypair(seed)));
     Deployment::Outside outside;
