@@ -35,7 +35,8 @@ TEST(Registry, RefusesWhatIsNoEntry) {
   EXPECT_EQ(error("{id: 40, name: a, publisher: " + kKey +
                   "}\n  - {id: 40, name: b, publisher: " + kKey + "}"),
             code::kConfigBadValue);
-  EXPECT_EQ(error("{id: 40, name: a, key: b}"), code::kConfigMissingKey);
+  EXPECT_EQ(error("{id: 40, name: a, key: b}"), code::kConfigUnknownKey);
+  EXPECT_EQ(error("{id: 40, name: a}"), code::kConfigMissingKey);
 }
 
 }  // namespace

@@ -98,6 +98,11 @@ class Play {
     dead_seen_ = false;
     disk_.die_at(random_.below(60));
     while (!disk_.dead()) {
+      if (!writer.disk("5").works()) {
+        EXPECT_FALSE(synchronous_) << "a file that was synced is broken";
+        ++count_.unreadable;
+        break;
+      }
       for (std::uint64_t i = random_.below(4); i > 0; --i) {
         const auto number = static_cast<std::uint32_t>(++last_);
         *crossing_.jobs.room() = {number % 64, 0, {}};
