@@ -70,6 +70,7 @@ bool StableWriter::step() {
   }
   if (items.empty()) return false;
   std::vector<const StableWrite*> all;
+  all.reserve(items.size());
   for (const Item& item : items) all.push_back(&item.write);
   const auto written = std::make_unique<bool[]>(items.size());
   const bool together = commit(all);
