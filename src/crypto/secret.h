@@ -13,6 +13,7 @@
 namespace entresol::crypto {
 
 inline void wipe(void* bytes, std::size_t n) noexcept {
+  if (n == 0) return;  // of nothing, the address may be null
   std::memset(bytes, 0, n);
   __asm__ volatile("" : : "r"(bytes) : "memory");  // the store is observed, so it stays
 }

@@ -25,6 +25,7 @@ TEST(Wipe, ClearsExactlyWhatItIsGiven) {
   std::array<std::uint8_t, 8> bytes{1, 2, 3, 4, 5, 6, 7, 8};
   wipe(bytes.data() + 2, 4);
   EXPECT_EQ(bytes, (std::array<std::uint8_t, 8>{1, 2, 0, 0, 0, 0, 7, 8}));
+  wipe(nullptr, 0);
 }
 
 TEST(SecretBytes, ErasesItselfAtItsEnd) {
