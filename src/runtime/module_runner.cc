@@ -157,10 +157,10 @@ base::Result<void> ModuleRunner::add(const config::ServiceFile& file,
     code.error().message = file.module + ": " + code.error().message;
     return tl::unexpected(code.error());
   }
-  // A function that is copied takes the instance along.
   auto instance = instance_of(manifest, *code, values);
   if (auto opened = open_stable(*instance); !opened) return opened;
   const std::uint32_t number = fresh_number();
+  // A function that is copied takes the instance along.
   auto shared = std::make_shared<std::unique_ptr<service::Instance>>(std::move(instance));
   machinery_->services.post([shared, number](service::ServiceThread& thread) {
     thread.add(number, std::move(*shared), io::now(), io::unix_nanos());
